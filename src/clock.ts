@@ -1,0 +1,74 @@
+/**
+ * The only clock and timer of the harness. Everything that waits or stamps takes a Clock by argument,
+ * so that virtual time can stand in for it. Times are milliseconds of CLOCK_MONOTONIC, with fractions.
+ */
+export interface Clock {
+  nowMs(): number;
+  /** Resolves after `ms`, or as soon as `signal` aborts (it never rejects: look at the signal). */
+  sleepMs(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Calls `tick` every `ms` until the returned function is called. */
+  every(ms: number, tick: () => void): () => void;
+  /** Calls `act` once after `ms`, unless the returned function is called first. */
+  after(ms: number, act: () => void): () => void;
+}
+
+export const realClock: Clock = {
+  nowMs: () => Number(process.hrtime.bigint()) / 1e6,
+  sleepMs: (ms, signal) =>
+    new Promise(resolve => {
+      if (signal?.aborted) return resolve();
+      const done = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      signal?.addEventListener('abort', done);
+    }),
+  every: (ms, tick) => {
+    const timer = setInterval(tick, ms);
+    return () => clearInterval(timer);
+  },
+  after: (ms, act) => {
+    const timer = setTimeout(act, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** A clock whose zero is now: the trial's clock, on which ledger times are kept. */
+export function sinceNow(clock: Clock): Clock & { zeroMs: number } {
+  const zeroMs = clock.nowMs();
+  return { ...clock, zeroMs, nowMs: () => clock.nowMs() - zeroMs };
+}
+
+/** Wall time, for what is told to people (`run.json`); never for measuring. */
+export const wallNow = (): Date => new Date();
+
+export const round3 = (ms: number): number => Math.round(ms * 1000) / 1000;
+
+/** Resolves to the promise's value, or to `late` when it takes longer than `ms`. The promise goes on. */
+export async function within<T, L>(clock: Clock, ms: number, promise: Promise<T>, late: L): Promise<T | L> {
+  const stop = new AbortController();
+  try {
+    return await Promise.race([promise, clock.sleepMs(ms, stop.signal).then(() => late)]);
+  } finally {
+    stop.abort();
+  }
+}
+
+export type Waited = 'met' | 'timeout' | 'aborted';
+
+/** Polls `met` every `everyMs` until it is true, `limitMs` has passed or the signal aborts. */
+export async function waitUntil(
+  clock: Clock,
+  met: () => boolean | Promise<boolean>,
+  { everyMs, limitMs, signal }: { everyMs: number; limitMs: number; signal?: AbortSignal },
+): Promise<Waited> {
+  const end = clock.nowMs() + limitMs;
+  for (;;) {
+    if (await met()) return 'met';
+    if (signal?.aborted) return 'aborted';
+    if (clock.nowMs() >= end) return 'timeout';
+    await clock.sleepMs(everyMs, signal);
+  }
+}

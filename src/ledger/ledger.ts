@@ -1,0 +1,128 @@
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import type { Fact, LedgerRecord } from './record.ts';
+
+const flushBytes = 64 * 1024;
+/** A ledger beyond this is a run out of control; the trial ends with this limit named. */
+export const ledgerBytesMax = 4 * 1024 ** 3;
+export const lineCharsMax = 1024 * 1024;
+
+export interface LedgerOptions {
+  path: string;
+  nowMs: () => number;
+  /** Replaced wherever they appear, raw or URL-encoded. */
+  secrets: readonly string[];
+}
+
+/** Append-only. Every line is on its way to the file within 64 KB or a `flush`. */
+export class Ledger {
+  readonly path: string;
+  #fd: number;
+  #lines = 0;
+  #bytes = 0;
+  #buffer: string[] = [];
+  #buffered = 0;
+  #nowMs: () => number;
+  #secrets: string[];
+
+  constructor({ path, nowMs, secrets }: LedgerOptions) {
+    this.path = path;
+    this.#nowMs = nowMs;
+    this.#secrets = withEncoded(secrets);
+    this.#fd = openSync(path, 'w', 0o644);
+  }
+
+  get lines(): number {
+    return this.#lines;
+  }
+
+  append(fact: Fact): void {
+    const line = this.#redact(`${JSON.stringify({ i: this.#lines, t: round3(this.#nowMs()), ...fact })}\n`);
+    this.#lines += 1;
+    this.#bytes += line.length;
+    if (this.#bytes > ledgerBytesMax)
+      throw new Error(`ledger ${this.path}: over its limit of ${ledgerBytesMax} bytes at line ${this.#lines}`);
+    this.#buffer.push(line);
+    this.#buffered += line.length;
+    if (this.#buffered >= flushBytes) this.flush();
+  }
+
+  flush(): void {
+    if (this.#buffered === 0) return;
+    const text = Buffer.from(this.#buffer.join(''), 'utf8');
+    this.#buffer = [];
+    this.#buffered = 0;
+    for (let done = 0; done < text.length; ) done += writeSync(this.#fd, text, done);
+  }
+
+  close(complete: boolean): void {
+    this.append({ k: 'end', lines: this.#lines + 1, complete });
+    this.flush();
+    closeSync(this.#fd);
+  }
+
+  #redact(line: string): string {
+    let clean = line;
+    for (const secret of this.#secrets)
+      if (clean.includes(secret)) clean = clean.replaceAll(secret, '[secret]');
+    return clean;
+  }
+}
+
+const round3 = (ms: number): number => Math.round(ms * 1000) / 1000;
+
+function withEncoded(secrets: readonly string[]): string[] {
+  const forms = secrets.flatMap(s => [s, encodeURIComponent(s), JSON.stringify(s).slice(1, -1)]);
+  return [...new Set(forms)].filter(form => form.length > 0);
+}
+
+export class LedgerError extends Error {}
+
+/**
+ * The records of a ledger, read as they are asked for and never held. A cut last line is left out and
+ * told to `onCut`; any other bad line throws LedgerError with its number.
+ */
+export function* readLedger(path: string, onCut: (line: number) => void = () => {}): Generator<LedgerRecord> {
+  let number = 0;
+  for (const { text, whole } of linesOf(path)) {
+    const record = parse(text);
+    if (record === null || record.i !== number) {
+      if (!whole) return onCut(number);
+      throw new LedgerError(`ledger ${path}, line ${number + 1}: not a ledger record (expected i ${number})`);
+    }
+    yield record;
+    number += 1;
+  }
+}
+
+function parse(text: string): LedgerRecord | null {
+  try {
+    const value = JSON.parse(text);
+    return typeof value === 'object' && value !== null && typeof value.k === 'string' ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+function* linesOf(path: string): Generator<{ text: string; whole: boolean }> {
+  const fd = openSync(path, 'r');
+  try {
+    const size = fstatSync(fd).size;
+    const chunk = Buffer.alloc(Math.min(256 * 1024, Math.max(size, 1)));
+    let rest = Buffer.alloc(0);
+    for (;;) {
+      const n = readSync(fd, chunk, 0, chunk.length, null);
+      if (n === 0) break;
+      const data = rest.length > 0 ? Buffer.concat([rest, chunk.subarray(0, n)]) : chunk.subarray(0, n);
+      let from = 0;
+      for (let at = data.indexOf(10); at >= 0; at = data.indexOf(10, from)) {
+        yield { text: data.toString('utf8', from, at), whole: true };
+        from = at + 1;
+      }
+      rest = Buffer.from(data.subarray(from));
+      if (rest.length > lineCharsMax) throw new LedgerError(`ledger ${path}: a line over ${lineCharsMax} bytes`);
+    }
+    if (rest.length > 0) yield { text: rest.toString('utf8'), whole: false };
+  } finally {
+    closeSync(fd);
+  }
+}
