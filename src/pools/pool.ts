@@ -19,6 +19,8 @@ export interface RetryHabit {
   on: 'certain' | 'any';
   /** `key-table`: the submit's key is inserted in the same transaction, so that a second try finds it. */
   idempotency: 'none' | 'key-table';
+  /** How long the key's insert may wait for another transaction that holds the same key. */
+  lockTimeoutMs: number;
 }
 
 /** What an application does around its pool, whatever the pool. */
@@ -57,7 +59,8 @@ export interface Lease {
   /** Id of the connection, unique in this pool. */
   readonly conn: number;
   query(sql: string, params?: readonly unknown[]): Promise<QueryAnswer>;
-  begin(): Promise<QueryAnswer>;
+  /** With a lock timeout: of this transaction only. */
+  begin(lockTimeoutMs?: number): Promise<QueryAnswer>;
   commit(): Promise<QueryAnswer>;
   rollback(): Promise<QueryAnswer>;
   /** Hands it back; with an error the pool is asked to destroy it. */

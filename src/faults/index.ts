@@ -1,0 +1,4 @@
+/** The registry of faults: one line each. */
+export { idleKill } from './idle-kill.ts';
+export { latency } from './latency.ts';
+export { restartDatabase } from './restart-database.ts';

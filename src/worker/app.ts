@@ -1,0 +1,182 @@
+import type { Clock } from '../clock.ts';
+import { round3 } from '../clock.ts';
+import type { Attempt, ErrorFacts, Told } from '../ledger/record.ts';
+import type { AppHabits, Lease, Pool } from '../pools/pool.ts';
+import { connectionSurvives, errorFacts, isIntegrityError } from './errors.ts';
+import type { SubmitMessage } from './protocol.ts';
+import { rowValues, type Statements } from './sql.ts';
+
+/** What an application does with its pool when a user submits: one transaction, by its habits. */
+export interface App {
+  trial: string;
+  pool: Pool;
+  habits: AppHabits;
+  sql: Statements;
+  clock: Clock;
+  /** Counts the wait; returns what to call when it is over. */
+  waiting(): (acquired: boolean) => void;
+  leased(by: 1 | -1): void;
+}
+
+/** A submit on its way; `attempts` grows while it runs, so that it can be told of when it never ends. */
+export interface OpenSubmit {
+  submit: SubmitMessage;
+  attempts: Attempt[];
+  releaseError: ErrorFacts | null;
+}
+
+export async function runSubmit(app: App, open: OpenSubmit): Promise<Told> {
+  const retry = app.habits.retry;
+  for (let n = 0; ; n += 1) {
+    const attempt = newAttempt(n, app);
+    open.attempts.push(attempt);
+    await runAttempt(app, open, attempt);
+    const told = attempt.outcome ?? 'indeterminate';
+    if (!retry || n >= retry.max || !mayRetry(retry.on, told)) return told;
+    await app.clock.sleepMs(retry.backoffMs);
+  }
+}
+
+/** `certain` repeats only what surely was not written; both leave the user's own mistakes alone. */
+const mayRetry = (on: 'certain' | 'any', told: Told): boolean =>
+  told === 'failed' || (told === 'indeterminate' && on === 'any');
+
+const now = (app: App): number => round3(app.clock.nowMs());
+
+const newAttempt = (n: number, app: App): Attempt => ({
+  n,
+  conn: null,
+  startedAt: now(app),
+  acquiredAt: null,
+  commitSent: false,
+  answered: false,
+  tag: null,
+  step: 'acquire',
+  outcome: null,
+  endedAt: null,
+  error: null,
+});
+
+async function runAttempt(app: App, open: OpenSubmit, attempt: Attempt): Promise<void> {
+  const lease = await acquire(app, attempt);
+  if (!lease) return;
+  const stopCancel = cancelOnPatience(app, lease, attempt);
+  try {
+    await transact(app, lease, open.submit, attempt);
+    if (!stopCancel()) await giveBack(app, lease, open);
+  } catch (error) {
+    conclude(app, attempt, error);
+    if (!stopCancel()) await giveBackAfter(error, app, lease, open);
+  }
+}
+
+async function acquire(app: App, attempt: Attempt): Promise<Lease | null> {
+  const over = app.waiting();
+  try {
+    const lease = await app.pool.acquire();
+    over(true);
+    app.leased(1);
+    attempt.acquiredAt = now(app);
+    attempt.conn = lease.conn;
+    return lease;
+  } catch (error) {
+    over(false);
+    conclude(app, attempt, error);
+    return null;
+  }
+}
+
+async function transact(app: App, lease: Lease, submit: SubmitMessage, attempt: Attempt): Promise<void> {
+  if (app.habits.transaction === 'autocommit') return autocommit(app, lease, submit, attempt);
+  const keyed = app.habits.retry?.idempotency === 'key-table';
+  attempt.step = 'begin';
+  await lease.begin(keyed ? app.habits.retry?.lockTimeoutMs : undefined);
+  attempt.step = 'write';
+  if (keyed && (await alreadyDone(app, lease, submit))) return finish(app, attempt, 'acked');
+  for (let row = 0; row < submit.rows; row += 1)
+    await lease.query(app.sql.insertRow, rowValues(app.trial, submit, attempt.n, row));
+  attempt.step = 'commit';
+  attempt.commitSent = true;
+  const { tag } = await lease.commit();
+  attempt.answered = true;
+  attempt.tag = tag;
+  // An aborted transaction answers COMMIT with the tag ROLLBACK and no error.
+  finish(app, attempt, tag === 'COMMIT' ? 'acked' : 'failed');
+}
+
+async function alreadyDone(app: App, lease: Lease, { session, seq }: SubmitMessage): Promise<boolean> {
+  const { rowCount } = await lease.query(app.sql.insertKey, [app.trial, session, seq]);
+  if (rowCount > 0) return false;
+  await lease.rollback();
+  return true;
+}
+
+async function autocommit(app: App, lease: Lease, submit: SubmitMessage, attempt: Attempt): Promise<void> {
+  attempt.step = 'write';
+  for (let row = 0; row < submit.rows; row += 1) {
+    attempt.commitSent = true;
+    const { tag } = await lease.query(app.sql.insertRow, rowValues(app.trial, submit, attempt.n, row));
+    attempt.tag = tag;
+  }
+  attempt.answered = true;
+  finish(app, attempt, 'acked');
+}
+
+function finish(app: App, attempt: Attempt, outcome: Told): void {
+  attempt.outcome = outcome;
+  attempt.endedAt = now(app);
+}
+
+function conclude(app: App, attempt: Attempt, error: unknown): void {
+  if (attempt.endedAt !== null) return;
+  const facts = errorFacts(error);
+  const { step, commitSent } = attempt;
+  attempt.error = facts;
+  attempt.answered = facts.sqlState !== null || facts.errno !== null;
+  if (step === 'write' && isIntegrityError(facts)) return finish(app, attempt, 'rejected');
+  finish(app, attempt, commitSent && !attempt.answered ? 'indeterminate' : 'failed');
+}
+
+async function giveBack(app: App, lease: Lease, open: OpenSubmit, error?: Error): Promise<void> {
+  app.leased(-1);
+  try {
+    await lease.release(error);
+  } catch (failure) {
+    open.releaseError = errorFacts(failure);
+  }
+}
+
+/** The habit that makes or breaks a pool: what happens to the connection after an error. */
+async function giveBackAfter(error: unknown, app: App, lease: Lease, open: OpenSubmit): Promise<void> {
+  const { release } = app.habits;
+  if (release === 'on-success') return;
+  const alive = connectionSurvives(error);
+  const rolledBack = (alive || release === 'always') && (await rollback(lease));
+  const broken = release === 'with-error' && !rolledBack;
+  await giveBack(app, lease, open, broken ? asError(error) : undefined);
+}
+
+const rollback = (lease: Lease): Promise<boolean> =>
+  lease.rollback().then(
+    () => true,
+    () => false,
+  );
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
+/** Returns: stop watching; true when the connection was given up already. */
+function cancelOnPatience(app: App, lease: Lease, attempt: Attempt): () => boolean {
+  const { cancelOnPatienceMs } = app.habits;
+  if (cancelOnPatienceMs === null) return () => false;
+  let gaveUp = false;
+  const stop = app.clock.after(cancelOnPatienceMs, () => {
+    gaveUp = true;
+    app.leased(-1);
+    conclude(app, attempt, new Error('the user has gone'));
+    void Promise.resolve(lease.release(new Error('the user has gone'))).catch(() => {});
+  });
+  return () => {
+    stop();
+    return gaveUp;
+  };
+}

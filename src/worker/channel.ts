@@ -1,0 +1,72 @@
+import { writeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { FromWorker, ToWorker } from './protocol.ts';
+import { lineBytesMax } from './protocol.ts';
+
+/** The worker's end of the line to the harness. */
+export interface Channel {
+  send(message: FromWorker): void;
+  /** Everything said so far leaves now. */
+  flush(): void;
+}
+
+export interface Heard {
+  message(message: ToWorker): void;
+  /** The harness is gone, or said something that is no message. */
+  end(why: string): void;
+}
+
+/**
+ * Over file descriptors 3 (in) and 4 (out): stdout belongs to drivers and user code. Lines of one
+ * event-loop turn leave together, synchronously, so that nothing said is lost when the process dies.
+ */
+export function fdChannel(heard: Heard): Channel {
+  let lines: string[] = [];
+  const flush = () => {
+    if (lines.length === 0) return;
+    const text = Buffer.from(lines.join(''), 'utf8');
+    lines = [];
+    writeAll(4, text, () => heard.end('the harness does not listen any more'));
+  };
+  listen(3, heard);
+  return {
+    send(message) {
+      if (lines.length === 0) setImmediate(flush);
+      lines.push(`${JSON.stringify(message)}\n`);
+    },
+    flush,
+  };
+}
+
+function writeAll(fd: number, text: Buffer, failed: () => void): void {
+  try {
+    for (let done = 0; done < text.length; ) done += writeSync(fd, text, done);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return writeAll(fd, text, failed);
+    failed();
+  }
+}
+
+function listen(fd: number, heard: Heard): void {
+  const socket = new Socket({ fd, readable: true, writable: false });
+  let rest = '';
+  socket.setEncoding('utf8');
+  socket.on('data', (chunk: string) => {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    if (rest.length > lineBytesMax) heard.end(`a line over ${lineBytesMax} bytes`);
+    for (const line of lines) hear(line, heard);
+  });
+  socket.on('error', error => heard.end(error.message));
+  socket.on('close', () => heard.end('end of input'));
+}
+
+function hear(line: string, heard: Heard): void {
+  let message: ToWorker;
+  try {
+    message = JSON.parse(line);
+  } catch {
+    return heard.end(`not a message: ${line.slice(0, 80)}`);
+  }
+  heard.message(message);
+}

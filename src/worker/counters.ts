@@ -1,0 +1,70 @@
+import { type Clock, round3 } from '../clock.ts';
+import type { GaugeFacts } from '../ledger/record.ts';
+
+type Counted = Pick<GaugeFacts, 'waiting' | 'acquired' | 'since' | 'counters'>;
+
+/** What happened around the pool, counted as it happens, so that nothing between two samples is missed. */
+export class Counters {
+  #clock: Clock;
+  #waits = new Set<number>();
+  #acquired = 0;
+  #waitingMax = 0;
+  #acquiredMax = 0;
+  #oldestWaitMs = 0;
+  #all = { acquires: 0, acquireTimeouts: 0, opened: 0, closed: 0, destroyed: 0, leases: 0 };
+
+  #acquireTimeoutMs = Number.POSITIVE_INFINITY;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** From here on a failed acquire that waited this long counts as timed out. null: none does. */
+  bound(acquireTimeoutMs: number | null): void {
+    // Timers may fire a hair early.
+    this.#acquireTimeoutMs = acquireTimeoutMs === null ? Number.POSITIVE_INFINITY : acquireTimeoutMs - 1;
+  }
+
+  /** A call to acquire begins to wait; call what is returned when it has ended. */
+  waiting(): (acquired: boolean) => void {
+    let since = this.#clock.nowMs();
+    // Two waits of one instant must stay two.
+    while (this.#waits.has(since)) since += 1e-6;
+    this.#waits.add(since);
+    this.#all.acquires += 1;
+    this.#waitingMax = Math.max(this.#waitingMax, this.#waits.size);
+    return acquired => {
+      const waitedMs = this.#clock.nowMs() - since;
+      this.#waits.delete(since);
+      this.#oldestWaitMs = Math.max(this.#oldestWaitMs, waitedMs);
+      if (!acquired && waitedMs >= this.#acquireTimeoutMs) this.#all.acquireTimeouts += 1;
+    };
+  }
+
+  leased(by: 1 | -1): void {
+    this.#acquired += by;
+    if (by === 1) this.#all.leases += 1;
+    this.#acquiredMax = Math.max(this.#acquiredMax, this.#acquired);
+  }
+
+  conn({ ev, why }: { ev: string; why?: string | null }): void {
+    if (ev === 'open') this.#all.opened += 1;
+    if (ev === 'close') this.#all.closed += 1;
+    if (ev === 'release' && why === 'error') this.#all.destroyed += 1;
+  }
+
+  read(): Counted {
+    const now = this.#clock.nowMs();
+    // Waits are kept in the order they began.
+    const [oldest = now] = this.#waits;
+    const since = {
+      waitingMax: this.#waitingMax,
+      acquiredMax: this.#acquiredMax,
+      oldestWaitMs: round3(Math.max(this.#oldestWaitMs, now - oldest)),
+    };
+    this.#waitingMax = this.#waits.size;
+    this.#acquiredMax = this.#acquired;
+    this.#oldestWaitMs = 0;
+    return { waiting: this.#waits.size, acquired: this.#acquired, since, counters: { ...this.#all } };
+  }
+}

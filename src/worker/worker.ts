@@ -1,0 +1,148 @@
+import type { Clock } from '../clock.ts';
+import { round3, within } from '../clock.ts';
+import type { GaugeFacts } from '../ledger/record.ts';
+import type { Pool, PoolAdapter } from '../pools/pool.ts';
+import { type App, type OpenSubmit, runSubmit } from './app.ts';
+import type { Channel } from './channel.ts';
+import { errorFacts } from './errors.ts';
+import { Counters } from './counters.ts';
+import {
+  beatMs,
+  type OpenMessage,
+  protocolVersion,
+  type SettledMessage,
+  type SubmitMessage,
+  type ToWorker,
+} from './protocol.ts';
+import { statements } from './sql.ts';
+
+export interface WorkerHost {
+  clock: Clock;
+  channel: Channel;
+  /** The adapter of that name, or of that module path. */
+  adapter(name: string): Promise<PoolAdapter>;
+  /** What the process costs since the last call; nulls in the virtual world. */
+  vitals(): Pick<GaugeFacts, 'loopDelayP99Ms' | 'rssBytes' | 'cpuMs'>;
+  /** `beat` is a process's sign of life; the virtual world has none. */
+  beats: boolean;
+  exit(code: number): void;
+}
+
+/** An app worker: owns one pool and does with it what an application does. Knows no fault and no scenario. */
+export class AppWorker {
+  #host: WorkerHost;
+  #app: App | null = null;
+  #pool: Pool | null = null;
+  #open = new Map<number, OpenSubmit>();
+  #counters: Counters;
+  #timers: (() => void)[] = [];
+
+  constructor(host: WorkerHost) {
+    this.#host = host;
+    this.#counters = new Counters(host.clock);
+  }
+
+  hear(message: ToWorker): void {
+    switch (message.k) {
+      case 'open':
+        void this.#openPool(message);
+        break;
+      case 'submit':
+        void this.#submit(message);
+        break;
+      case 'mark':
+        this.#sendGauges();
+        break;
+      case 'ping':
+        this.#host.channel.send({ k: 'pong', n: message.n, at: this.#now() });
+        break;
+      case 'close':
+        void this.#close(message.deadlineMs);
+        break;
+      default: // A newer harness's message is not ours to judge.
+    }
+  }
+
+  async #openPool(open: OpenMessage): Promise<void> {
+    const { channel, clock } = this.#host;
+    if (open.v !== protocolVersion) {
+      const message = `this worker speaks protocol ${protocolVersion}, not ${open.v}`;
+      return channel.send({ k: 'failed', code: 'protocol-version', message });
+    }
+    try {
+      const adapter = await this.#host.adapter(open.pool);
+      const hooks = { conn: this.#conn };
+      this.#counters.bound(adapter.acquireTimeoutMs(open.settings));
+      const { endpoint, settings, app: habits } = open;
+      this.#pool = await adapter.open({ endpoint, settings, app: habits, hooks, clock });
+      this.#app = {
+        trial: open.trial,
+        pool: this.#pool,
+        habits,
+        sql: statements(endpoint.engine, open.tables),
+        clock,
+        waiting: () => this.#counters.waiting(),
+        leased: by => this.#counters.leased(by),
+      };
+      this.#startTimers(open.sampleMs);
+      const capabilities = { conn: true, gauges: true, virtual: true };
+      const versions = { node: process.version, ...adapter.versions() };
+      channel.send({ k: 'ready', v: protocolVersion, at: this.#now(), capabilities, versions });
+    } catch (error) {
+      channel.send({ k: 'failed', code: 'open', message: errorFacts(error).message });
+    }
+  }
+
+  #startTimers(sampleMs: number): void {
+    const { clock, channel, beats } = this.#host;
+    this.#timers.push(clock.every(sampleMs, () => this.#sendGauges()));
+    if (beats) this.#timers.push(clock.every(beatMs, () => channel.send({ k: 'beat' })));
+  }
+
+  #conn: Parameters<PoolAdapter['open']>[0]['hooks']['conn'] = event => {
+    const { conn, ev, localPort = null, backend = null, why = null } = event;
+    this.#counters.conn(event);
+    this.#host.channel.send({ k: 'conn', conn, ev, at: this.#now(), localPort, backend, why });
+  };
+
+  async #submit(submit: SubmitMessage): Promise<void> {
+    const app = this.#app;
+    if (!app) return;
+    const open: OpenSubmit = { submit, attempts: [], releaseError: null };
+    this.#open.set(submit.id, open);
+    const outcome = await runSubmit(app, open);
+    if (this.#open.delete(submit.id)) this.#settle(open, outcome, false);
+  }
+
+  #settle({ submit, attempts, releaseError }: OpenSubmit, outcome: SettledMessage['outcome'], open: boolean): void {
+    const at = this.#now();
+    const last = open ? { open } : {};
+    this.#host.channel.send({ k: 'settled', id: submit.id, at, outcome, ...last, attempts, releaseError });
+  }
+
+  #sendGauges(): void {
+    if (!this.#pool) return;
+    const { total, idle, max } = this.#pool.gauges();
+    const gauges = { total, idle, max, ...this.#counters.read(), ...this.#host.vitals() };
+    this.#host.channel.send({ k: 'gauges', at: this.#now(), ...gauges });
+  }
+
+  /** What never ended is told as it stands, then the pool gets until the deadline to close. */
+  async #close(deadlineMs: number): Promise<void> {
+    for (const open of this.#open.values()) this.#settle(open, 'indeterminate', true);
+    this.#open.clear();
+    this.#sendGauges();
+    for (const stop of this.#timers) stop();
+    const closing = this.#pool ? this.#pool.close().then(() => true, () => true) : Promise.resolve(true);
+    const closed = await within(this.#host.clock, deadlineMs, closing, false);
+    // Hung: the harness ends us and says so.
+    if (!closed) return;
+    this.#host.channel.send({ k: 'closed', at: this.#now() });
+    this.#host.channel.flush();
+    this.#host.exit(0);
+  }
+
+  #now(): number {
+    return round3(this.#host.clock.nowMs());
+  }
+}
