@@ -35,10 +35,26 @@ export const realClock: Clock = {
   },
 };
 
-/** A clock whose zero is now: the trial's clock, on which ledger times are kept. */
-export function sinceNow(clock: Clock): Clock & { zeroMs: number } {
-  const zeroMs = clock.nowMs();
-  return { ...clock, zeroMs, nowMs: () => clock.nowMs() - zeroMs };
+/** A trial's clock: 0 until it is started, so that what comes before stands at 0. */
+export interface TrialClock extends Clock {
+  start(): void;
+  realNowMs(): number;
+  /** A time of the underlying clock on this one. */
+  fromReal(ms: number): number;
+}
+
+export function trialClock(clock: Clock): TrialClock {
+  let zeroMs: number | null = null;
+  const fromReal = (ms: number): number => (zeroMs === null ? 0 : round3(ms - zeroMs));
+  return {
+    ...clock,
+    fromReal,
+    realNowMs: () => clock.nowMs(),
+    nowMs: () => fromReal(clock.nowMs()),
+    start: () => {
+      zeroMs = clock.nowMs();
+    },
+  };
 }
 
 /** Wall time, for what is told to people (`run.json`); never for measuring. */

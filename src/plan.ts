@@ -1,4 +1,9 @@
-import type { AppHabits } from './pools/pool.ts';
+import { durationMs } from './duration.ts';
+import { type Fault, isDuration } from './faults/fault.ts';
+import type { AppHabits, Knob, PoolAdapter } from './pools/pool.ts';
+import type { Problem } from './problems.ts';
+import { sha256 } from './random.ts';
+import type { Candidate, Registries, Scenario } from './scenario.ts';
 
 /** A fault on the timeline, in ms of the trial's clock. */
 export interface PlannedFault {
@@ -84,4 +89,211 @@ export interface Plan {
   };
   checks: PlannedCheck[];
   expect: Expect | null;
+}
+
+export interface PlanRequest {
+  scenario: Scenario;
+  candidate: string;
+  seed: number;
+  speed: number;
+  host: string;
+  engine: Plan['engine'];
+  virtual: boolean;
+  /** What makes a real trial's id its own; the version in the virtual world, so that equal seeds give equal ids. */
+  nonce: string;
+}
+
+/** Scenario + candidate + seed -> everything a trial will do. Pure: equal requests give equal plans. */
+export function planTrial(request: PlanRequest, registries: Registries): { plan: Plan; problems: Problem[] } {
+  const { scenario, candidate: name, seed, speed, engine, host, virtual, nonce } = request;
+  const candidate = scenario.candidates[name]!;
+  const adapter = registries.pools[candidate.pool]!;
+  const scaled = (text: string): number => durationMs(text) / speed;
+  const patienceMs = scaled(scenario.patience);
+  const { candidates: _candidates, expect: _expect, ...story } = scenario;
+  const written = { pool: candidate.pool, settings: candidate.settings, app: candidate.app };
+  const settings = scaleSettings(adapter, candidate.settings, speed);
+  const durationTotalMs = scaled(scenario.duration);
+  const plan: Plan = {
+    trial: sha256(JSON.stringify([scenario.name, name, engine, seed, speed, nonce])).slice(0, 12),
+    scenario: scenario.name,
+    scenarioSha256: sha256(JSON.stringify(story)),
+    candidate: name,
+    candidateSha256: sha256(JSON.stringify(written)),
+    engine,
+    host,
+    seed,
+    speed,
+    virtual,
+    workers: scenario.workers,
+    durationMs: durationTotalMs,
+    patienceMs,
+    drainMs: scenario.drain ? scaled(scenario.drain) : patienceMs + 20_000 / speed,
+    secondMs: 1000 / speed,
+    respawnMs: 1000 / speed,
+    respawnMaxMs: 15_000 / speed,
+    sampleMs: virtual ? 30_000 : 100,
+    backlogMax: 10_000,
+    durability: scenario.durability,
+    workload: planWorkload(scenario, scaled),
+    arrivals: null,
+    server: scenario.server,
+    faults: planFaults(scenario, registries.faults, speed, durationTotalMs),
+    candidateSpec: {
+      pool: candidate.pool,
+      written,
+      settings,
+      app: planHabits(candidate, scaled, patienceMs),
+      max: adapter.max(settings),
+      acquireTimeoutMs: adapter.acquireTimeoutMs(settings),
+      reaperMs: adapter.reaperMs ?? null,
+    },
+    checks: planChecks(scenario, registries, speed),
+    expect: scenario.expect[name] ?? null,
+  };
+  return { plan, problems: speedProblems(`candidates.${name}.settings`, adapter, candidate.settings, speed) };
+}
+
+function planWorkload(scenario: Scenario, scaled: (text: string) => number): PlannedWorkload {
+  return {
+    sessions: scenario.sessions.count,
+    everyMs: scaled(scenario.sessions.every),
+    jitter: scenario.sessions.jitter,
+    rows: scenario.rows,
+    rejected: scenario.rejected,
+    bursts: scenario.bursts.map(({ at, over, submits }) => ({ atMs: scaled(at), overMs: scaled(over), submits })),
+    breaks: scenario.breaks.map(({ from, to, returnOver }) => ({
+      fromMs: scaled(from),
+      toMs: scaled(to),
+      returnOverMs: scaled(returnOver),
+    })),
+  };
+}
+
+function planFaults(
+  scenario: Scenario,
+  faults: Registries['faults'],
+  speed: number,
+  endMs: number,
+): PlannedFault[] {
+  const seen: Record<string, number> = {};
+  return scenario.faults.map(({ at, until, fault: use }) => {
+    const fault = faults[use.fault]!;
+    const settings = scaleDurations(fault.settings, use.settings, speed);
+    seen[fault.name] = (seen[fault.name] ?? 0) + 1;
+    const atMs = durationMs(at) / speed;
+    const lasts = fault.lastsMs(settings as Parameters<Fault['lastsMs']>[0]);
+    const untilMs = until ? durationMs(until) / speed : lasts === null ? endMs : atMs + lasts;
+    const { name, kind, disturbsProbe } = fault;
+    return { id: `${name}-${seen[name]}`, name, kind, atMs, untilMs, settings, disturbsProbe };
+  });
+}
+
+/** Durations become numbers of the trial's ms under the same name. */
+function scaleDurations(
+  schema: Fault['settings'],
+  given: Record<string, unknown>,
+  speed: number,
+): Record<string, unknown> {
+  const all = schema.parse(given) as Record<string, unknown>;
+  const scale = ([key, value]: [string, unknown]) =>
+    isDuration(schema.shape[key]) ? [key, durationMs(value as string) / speed] : [key, value];
+  return Object.fromEntries(Object.entries(all).map(scale));
+}
+
+function planHabits(
+  { app }: Candidate,
+  scaled: (text: string) => number,
+  patienceMs: number,
+): AppHabits {
+  const { retry } = app;
+  return {
+    transaction: app.transaction,
+    release: app.release,
+    onPoolError: app.onPoolError,
+    onClientError: app.onClientError,
+    statementTimeoutMs: app.statementTimeout ? Math.max(1, Math.round(scaled(app.statementTimeout))) : null,
+    retry: retry
+      ? {
+          max: retry.max,
+          backoffMs: scaled(retry.backoff),
+          on: retry.on,
+          idempotency: retry.idempotency,
+          lockTimeoutMs: scaled(retry.lockTimeout),
+        }
+      : null,
+    cancelOnPatienceMs: app.cancelOnPatience ? patienceMs : null,
+  };
+}
+
+/** Defaults first, the scenario's own over them; one of the same id replaces the default. */
+function planChecks(scenario: Scenario, { checks }: Registries, speed: number): PlannedCheck[] {
+  const own = scenario.checks.map(({ check: id, ...settings }) => ({ id, settings }));
+  const defaults = Object.values(checks)
+    .filter(check => check.byDefault && !own.some(({ id }) => id === check.id))
+    .map(({ id }) => ({ id, settings: {} }));
+  return [...defaults, ...own].map(({ id, settings }) => ({
+    id,
+    settings: scaleCheck(checks[id]!, settings, speed),
+  }));
+}
+
+function scaleCheck(check: Registries['checks'][string], given: object, speed: number): Record<string, unknown> {
+  const all = check.settings.parse(given) as Record<string, unknown>;
+  const scale = ([key, value]: [string, unknown]) =>
+    check.durations.includes(key) && typeof value === 'string'
+      ? [`${key}Ms`, durationMs(value) / speed]
+      : [key, value];
+  return Object.fromEntries(Object.entries(all).map(scale));
+}
+
+function scaleSettings(
+  adapter: PoolAdapter,
+  given: Record<string, unknown>,
+  speed: number,
+): Record<string, unknown> {
+  const all = adapter.settings.parse(given) as Record<string, unknown>;
+  const scale = ([key, value]: [string, unknown]) => {
+    const knob = adapter.knobs[key];
+    return typeof value === 'number' && knob?.scales ? [key, scaleKnob(value, knob, speed)] : [key, value];
+  };
+  return Object.fromEntries(Object.entries(all).map(scale));
+}
+
+/** 0 is "off" everywhere and stays so; otherwise at least one step of the knob. */
+function scaleKnob(value: number, { unitMs = 1, granularityMs = 1 }: Knob, speed: number): number {
+  if (value === 0) return 0;
+  const ms = (value * unitMs) / speed;
+  return (Math.max(1, Math.round(ms / granularityMs)) * granularityMs) / unitMs;
+}
+
+/** Knobs that this speed would take below what they can do. */
+function speedProblems(
+  path: string,
+  adapter: PoolAdapter,
+  given: Record<string, unknown>,
+  speed: number,
+): Problem[] {
+  const all = adapter.settings.parse(given) as Record<string, unknown>;
+  return Object.entries(all).flatMap(([key, value]) => {
+    const knob = adapter.knobs[key];
+    if (typeof value !== 'number' || value === 0 || !knob?.scales || knob.realFloorMs === undefined) return [];
+    const ms = value * (knob.unitMs ?? 1);
+    if (ms / speed >= knob.realFloorMs) return [];
+    const largest = Math.floor(ms / knob.realFloorMs);
+    const real = Math.round((ms / speed) * 10) / 10;
+    const cure = largest >= 1 ? `the largest speed that works is ${largest}` : 'no speed works for it';
+    const message = `${value} is ${real} ms real at speed ${speed}, under its floor of ${knob.realFloorMs} ms; ${cure}`;
+    return [{ path: `${path}.${key}`, message }];
+  });
+}
+
+/** What the plan would do that its author may not have meant. */
+export function planWarnings({ candidate, candidateSpec, workers, server }: Plan): string[] {
+  const { max } = candidateSpec;
+  if (max === null || max * workers <= server.appSlots) return [];
+  return [
+    `candidate ${candidate}: ${workers} workers x max ${max} = ${workers * max} connections, ` +
+      `but the server has ${server.appSlots} slots for the app: it can run out of them`,
+  ];
 }

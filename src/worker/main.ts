@@ -1,6 +1,6 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { realClock } from '../clock.ts';
 import { loadAdapter } from '../pools/load.ts';
+import { watchLoop } from '../vitals.ts';
 import { fdChannel } from './channel.ts';
 import { AppWorker, type WorkerHost } from './worker.ts';
 
@@ -10,16 +10,12 @@ const channel = fdChannel({
   end: () => process.exit(0),
 });
 
-const loop = monitorEventLoopDelay({ resolution: 5 });
-loop.enable();
+const loopDelayMs = watchLoop();
 
 const vitals: WorkerHost['vitals'] = () => {
-  const p99 = loop.percentile(99) / 1e6;
-  loop.reset();
   const { user, system } = process.cpuUsage();
   return {
-    // The monitor reports its own 5 ms step as delay.
-    loopDelayP99Ms: Number.isFinite(p99) ? Math.max(0, Math.round((p99 - 5) * 1000) / 1000) : 0,
+    loopDelayP99Ms: loopDelayMs(),
     rssBytes: process.memoryUsage.rss(),
     cpuMs: (user + system) / 1000,
   };

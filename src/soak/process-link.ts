@@ -1,0 +1,82 @@
+import type { ChildProcess } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import type { Guardian } from '../guardian/guardian.ts';
+import { lineBytesMax, type ToWorker } from '../worker/protocol.ts';
+import type { SpawnWorker, WorkerHears, WorkerLink } from './link.ts';
+
+// From the sources (tests) the compiled worker is used all the same: Node 20 runs no TypeScript.
+const main = fileURLToPath(new URL('../worker/main.js', import.meta.url)).replace(/\/src\/worker\/main\.js$/, path =>
+  import.meta.url.includes('/dist/') ? path : `/dist${path}`,
+);
+
+/** App workers as child processes: fd 3 in, fd 4 out, stdout and stderr as text. */
+export function processWorkers(guardian: Guardian): SpawnWorker {
+  return (worker, life, hears) => {
+    const child = guardian.spawn(`worker-${worker}.${life}`, process.execPath, [main], {
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+    });
+    return link(child, hears);
+  };
+}
+
+function link(child: ChildProcess, hears: WorkerHears): WorkerLink {
+  const into = child.stdio[3] as Writable;
+  const from = child.stdio[4] as unknown as Readable;
+  readLines(from, hears);
+  for (const out of [child.stdout!, child.stderr!]) {
+    out.setEncoding('utf8');
+    out.on('data', text => hears.output(text));
+    out.on('error', () => {});
+  }
+  // A worker that died while we wrote is told by its exit.
+  into.on('error', () => {});
+  child.on('error', error => hears.exit(`could not be started: ${error.message}`));
+  // 'close', not 'exit': what it said last is still in the pipes at 'exit'.
+  child.on('close', (code, signal) => hears.exit(signal ? `signal ${signal}` : `exit code ${code}`));
+  return {
+    send: batched(into),
+    end: how => {
+      child.kill(how === 'TERM' ? 'SIGTERM' : 'SIGKILL');
+    },
+  };
+}
+
+/** Messages of one turn in one write. */
+function batched(into: Writable): (message: ToWorker) => void {
+  let lines: string[] = [];
+  return message => {
+    if (lines.length === 0)
+      setImmediate(() => {
+        if (into.writable) into.write(lines.join(''));
+        lines = [];
+      });
+    lines.push(`${JSON.stringify(message)}\n`);
+  };
+}
+
+function readLines(from: Readable, hears: WorkerHears): void {
+  let rest = '';
+  let tooLong = false;
+  from.setEncoding('utf8');
+  from.on('error', () => {});
+  from.on('data', (chunk: string) => {
+    if (tooLong) return;
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) hear(line, hears);
+    if (rest.length <= lineBytesMax) return;
+    tooLong = true;
+    hears.violation(`a line over ${lineBytesMax} bytes; nothing more is read from this worker`);
+  });
+}
+
+function hear(line: string, hears: WorkerHears): void {
+  let message: unknown;
+  try {
+    message = JSON.parse(line);
+  } catch {
+    return hears.violation(`not JSON: ${line.slice(0, 200)}`);
+  }
+  hears.message(message);
+}

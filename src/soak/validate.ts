@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import type { FromWorker } from '../worker/protocol.ts';
+
+/** What a worker may say. Unknown types and fields are let be; known ones must have their shape. */
+const error = z
+  .object({
+    code: z.string().nullable(),
+    sqlState: z.string().nullable(),
+    errno: z.number().nullable(),
+    message: z.string(),
+  })
+  .nullable();
+const told = z.enum(['acked', 'rejected', 'failed', 'indeterminate']);
+const attempt = z.object({
+  n: z.number(),
+  conn: z.number().nullable(),
+  startedAt: z.number(),
+  acquiredAt: z.number().nullable(),
+  commitSent: z.boolean(),
+  answered: z.boolean(),
+  tag: z.string().nullable(),
+  step: z.enum(['acquire', 'begin', 'write', 'commit']),
+  outcome: told.nullable(),
+  endedAt: z.number().nullable(),
+  error,
+});
+const count = z.number();
+const maybe = z.number().nullable();
+const shapes: Record<string, z.ZodType> = {
+  ready: z.object({
+    v: count,
+    at: count,
+    capabilities: z.object({ conn: z.boolean(), gauges: z.boolean(), virtual: z.boolean() }),
+    versions: z.record(z.string(), z.string()),
+  }),
+  failed: z.object({ code: z.string(), message: z.string() }),
+  settled: z.object({
+    id: count,
+    at: count,
+    outcome: told,
+    open: z.boolean().optional(),
+    attempts: z.array(attempt).max(100),
+    releaseError: error,
+  }),
+  conn: z.object({
+    conn: count,
+    ev: z.enum(['opening', 'open', 'borrow', 'release', 'close']),
+    at: count,
+    localPort: maybe,
+    backend: maybe,
+    why: z.string().nullable(),
+  }),
+  gauges: z.object({
+    at: count,
+    total: count,
+    idle: count,
+    acquired: count,
+    waiting: count,
+    max: maybe,
+    since: z.object({ waitingMax: count, acquiredMax: count, oldestWaitMs: count }),
+    counters: z.object({
+      acquires: count,
+      acquireTimeouts: count,
+      opened: count,
+      closed: count,
+      destroyed: count,
+      leases: count,
+    }),
+    loopDelayP99Ms: maybe,
+    rssBytes: maybe,
+    cpuMs: maybe,
+  }),
+  pong: z.object({ n: count, at: count }),
+  beat: z.object({}),
+  closed: z.object({ at: count }),
+};
+
+export type Heard = { message: FromWorker } | { unknown: true } | { violation: string };
+
+export function readMessage(raw: unknown): Heard {
+  const k = (raw as { k?: unknown } | null)?.k;
+  if (typeof raw !== 'object' || typeof k !== 'string') return { violation: 'a line that is no object with a "k"' };
+  const shape = Object.hasOwn(shapes, k) ? shapes[k]! : null;
+  if (!shape) return { unknown: true };
+  const parsed = shape.safeParse(raw);
+  if (parsed.success) return { message: raw as FromWorker };
+  const [issue] = parsed.error.issues;
+  return { violation: `${k}.${issue?.path.join('.')}: ${issue?.message}` };
+}
