@@ -26,7 +26,12 @@ export interface LinkKill {
 
 /** The fault proxy's one proxy in front of this world's server. */
 export interface ProxyControl {
-  addToxic(name: string, type: string, attributes: Record<string, unknown>, stream?: 'upstream' | 'downstream'): Promise<void>;
+  addToxic(
+    name: string,
+    type: string,
+    attributes: Record<string, unknown>,
+    stream?: 'upstream' | 'downstream',
+  ): Promise<void>;
   removeToxic(name: string): Promise<void>;
   /** Destroys every link, dropped ones too, with what they still hold. No new ones afterwards. */
   cut(): Promise<void>;
@@ -100,4 +105,9 @@ export interface World {
   /** What must not reach any file or screen. */
   secrets: readonly string[];
   close(): Promise<void>;
+}
+
+/** Something poolsoak needs is not on this machine; the message says what and how to get it. Exit code 69. */
+export class MissingError extends Error {
+  override name = 'MissingError';
 }

@@ -1,0 +1,137 @@
+import type { ChildProcess } from 'node:child_process';
+import { type Clock, waitUntil, within } from '../clock.ts';
+import { isAlive, processTable, signalProcess } from '../guardian/processes.ts';
+import type { Cluster } from './cluster.ts';
+import { openServerLog, type ServerLog } from './server-log.ts';
+import type { ServerControl, ServerLogLine, StopHow } from './world.ts';
+
+/** PostgreSQL as a child of ours: `postgres` itself, without pg_ctl, so that its pid and exit are ours to see. */
+export interface EmbeddedServer extends Omit<ServerControl, 'start'> {
+  /** Resolves when `accepts` does. Rejects with the log's tail when the server ends or 30 s have passed. */
+  start(accepts: () => Promise<unknown>): Promise<void>;
+  running(): boolean;
+}
+
+export interface OpenEmbedded {
+  clock: Clock;
+  cluster: Cluster;
+  port: number;
+  serverLog(line: ServerLogLine): void;
+  lost(detail: string): void;
+}
+
+interface Running {
+  child: ChildProcess;
+  log: ServerLog;
+  /** How it ended; also when it never began. */
+  exited: Promise<string>;
+  ended: boolean;
+  /** Its end is wanted. */
+  asked: boolean;
+}
+
+const startLimitMs = 30_000;
+const acceptPollMs = 10;
+const goneLimitMs = 5_000;
+const stops: Record<StopHow, { signal: NodeJS.Signals; limitMs: number }> = {
+  fast: { signal: 'SIGINT', limitMs: 30_000 },
+  immediate: { signal: 'SIGQUIT', limitMs: 10_000 },
+  kill: { signal: 'SIGKILL', limitMs: 5_000 },
+};
+const endings: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGKILL', 'SIGABRT'];
+
+export class PortTakenError extends Error {
+  override name = 'PortTakenError';
+}
+
+function launch({ cluster, port, serverLog, lost }: OpenEmbedded): Running {
+  const child = cluster.spawn('postgres', 'postgres', ['-D', cluster.data, '-p', String(port)]);
+  const log = openServerLog(serverLog);
+  child.stderr!.on('data', chunk => log.write(chunk));
+  child.stdout!.resume();
+  const exited = new Promise<string>(resolve => {
+    child.once('error', error => resolve(error.message));
+    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
+  });
+  const running: Running = { child, log, exited, ended: false, asked: false };
+  void exited.then(how => {
+    running.ended = true;
+    if (!running.asked) lost(`PostgreSQL ended unasked (${how}): ${log.tail()}`);
+  });
+  return running;
+}
+
+/** Polls until the server takes a connection. Its end before that is a failed start, not a loss. */
+async function untilAccepting(
+  running: Running,
+  accepts: () => Promise<unknown>,
+  clock: Clock,
+): Promise<void> {
+  const met = async (): Promise<boolean> =>
+    running.ended ||
+    (await accepts().then(
+      () => true,
+      () => false,
+    ));
+  running.asked = true;
+  const waited = await waitUntil(clock, met, { everyMs: acceptPollMs, limitMs: startLimitMs });
+  if (waited === 'met' && !running.ended) {
+    running.asked = false;
+    return;
+  }
+  running.child.kill('SIGKILL');
+  const how = await within(clock, goneLimitMs, running.exited, 'still there');
+  const tail = running.log.tail();
+  const text = `PostgreSQL did not start (${waited === 'met' ? how : `not within ${startLimitMs} ms`}): ${tail}`;
+  throw tail.includes('Address already in use') ? new PortTakenError(text) : new Error(text);
+}
+
+/**
+ * Those who lose their server to SIGKILL notice within moments and leave. Until they have, their shared memory
+ * keeps a new server from starting.
+ */
+async function untilOrphansGone(orphans: { pid: number; start: string }[], clock: Clock): Promise<void> {
+  const gone = (): boolean => !orphans.some(isAlive);
+  const waited = await waitUntil(clock, gone, { everyMs: 5, limitMs: goneLimitMs });
+  if (waited === 'met') return;
+  for (const orphan of orphans) signalProcess(orphan, 'SIGKILL');
+  const then = await waitUntil(clock, gone, { everyMs: 5, limitMs: goneLimitMs });
+  if (then !== 'met') throw new Error('processes of the killed PostgreSQL do not end');
+}
+
+async function stopProcess(running: Running, how: StopHow, clock: Clock): Promise<void> {
+  const { signal, limitMs } = stops[how];
+  const children = how === 'kill' ? childrenOf(running.child.pid) : [];
+  running.asked = true;
+  running.child.kill(signal);
+  // A paused server would sleep on the order to stop.
+  if (how !== 'kill') running.child.kill('SIGCONT');
+  const ended = await within(clock, limitMs, running.exited, null);
+  if (ended === null)
+    throw new Error(`PostgreSQL did not stop (${how}) within ${limitMs} ms: ${running.log.tail()}`);
+  await untilOrphansGone(children, clock);
+}
+
+const childrenOf = (pid: number | undefined): { pid: number; start: string }[] =>
+  [...processTable().values()].filter(fact => fact.ppid === pid);
+
+export function embeddedServer(options: OpenEmbedded): EmbeddedServer {
+  const { clock } = options;
+  let running: Running | null = null;
+  return {
+    running: () => running !== null && !running.ended,
+    async start(accepts) {
+      if (running && !running.ended) throw new Error('PostgreSQL is running already');
+      running = launch(options);
+      await untilAccepting(running, accepts, clock);
+    },
+    async stop(how) {
+      if (running && !running.ended) await stopProcess(running, how, clock);
+    },
+    signal(signal) {
+      if (!running || running.ended) return;
+      if (endings.includes(signal)) running.asked = true;
+      running.child.kill(signal);
+    },
+  };
+}

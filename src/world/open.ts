@@ -1,0 +1,163 @@
+import { rm } from 'node:fs/promises';
+import type { Clock } from '../clock.ts';
+import type { Guardian } from '../guardian/guardian.ts';
+import { unguessable } from '../random.ts';
+import { type Cluster, makeCluster } from './cluster.ts';
+import { type Address, type Connection, connect } from './connection.ts';
+import { type EmbeddedServer, embeddedServer, PortTakenError } from './embedded.ts';
+import { keep } from './kept.ts';
+import { freePort } from './port.ts';
+import { appUser, createAppDatabase, database, serverVersion, sideDoorOf, superuser } from './postgres.ts';
+import { probeMachine, probeOutage } from './probe.ts';
+import { openProxy } from './proxy.ts';
+import { openUndo, type Undo } from './undo.ts';
+import type { World, WorldEvents } from './world.ts';
+
+export interface OpenWorld {
+  /** Connections the application can have. */
+  appSlots: number;
+  /** Settings of the server, by its own names. */
+  settings: Record<string, string>;
+  trial: string;
+  seed: number;
+  clock: Clock;
+  guardian: Guardian;
+  events: WorldEvents;
+  /** PostgreSQL's programs, when they are not npm's: a folder with bin/ and lib/. */
+  native?: string;
+  /** Ends the opening; a world that is open is closed by `close`. */
+  signal?: AbortSignal;
+}
+
+const host = '127.0.0.1';
+const portTries = 5;
+const connectLimitMs = 2_000;
+const folderRetries = 5;
+
+/** Nothing is told once the world is being closed: its parts then end because they are asked to. */
+function untilClosed(events: WorldEvents): { events: WorldEvents; close(): void } {
+  let open = true;
+  return {
+    events: {
+      serverLog: line => open && events.serverLog(line),
+      kill: kill => open && events.kill(kill),
+      lost: (part, detail) => open && events.lost(part, detail),
+    },
+    close: () => {
+      open = false;
+    },
+  };
+}
+
+interface Started {
+  server: EmbeddedServer;
+  port: number;
+  version: string;
+}
+
+/** Starts the server for the first time and makes the app's database, on whatever port is free. */
+async function startServer(
+  cluster: Cluster,
+  passwords: { app: string; superuser: string },
+  { clock, events, signal }: OpenWorld,
+  undo: Undo,
+): Promise<Started> {
+  for (let tries = 1; ; tries++) {
+    signal?.throwIfAborted();
+    const port = await freePort();
+    const { serverLog } = events;
+    const server = embeddedServer({
+      clock,
+      cluster,
+      port,
+      serverLog,
+      lost: detail => events.lost('server', detail),
+    });
+    const address = { host, port, user: superuser, password: passwords.superuser, database: 'postgres' };
+    let first: Connection | undefined;
+    try {
+      await server.start(async () => {
+        first = await connect(clock, address, connectLimitMs);
+      });
+      undo.add('server', () => endServer(server));
+      await createAppDatabase(first!, passwords.app);
+      return { server, port, version: await serverVersion(first!) };
+    } catch (error) {
+      if (!(error instanceof PortTakenError) || tries === portTries) throw error;
+    } finally {
+      await first?.end();
+    }
+  }
+}
+
+/** No fault but the end of the world: what it would write now nobody reads. */
+async function endServer(server: EmbeddedServer): Promise<void> {
+  if (server.running()) await server.stop('immediate').catch(() => server.stop('kill'));
+}
+
+async function open(options: OpenWorld, undo: Undo): Promise<World> {
+  const { clock, guardian, events, seed, signal } = options;
+  const passwords = { app: unguessable(16), superuser: unguessable(16) };
+  const name = `${options.trial}-${unguessable(3)}`;
+  const { cluster, home } = await makeCluster({ ...options, name, password: passwords.superuser });
+  undo.add('data folder', () => rm(home, { recursive: true, force: true, maxRetries: folderRetries }));
+  const { server, port, version } = await startServer(cluster, passwords, options, undo);
+  const direct: Address = { host, port, user: superuser, password: passwords.superuser, database };
+  const side = keep(clock, direct);
+  undo.add('side door', side.close);
+  signal?.throwIfAborted();
+  const lost = (detail: string): void => events.lost('proxy', detail);
+  const proxy = await openProxy({ clock, guardian, seed, upstreamPort: port, kill: events.kill, lost });
+  undo.add('fault proxy', proxy.close);
+  const through = { ...direct, port: proxy.port };
+  const machine = keep(clock, through);
+  undo.add('machine probe', machine.close);
+
+  // Both take their slots now and after each start: the app shall find neither more nor fewer than its own.
+  const takeSlots = async (): Promise<void> => {
+    await side.use({ connectLimitMs, once: true }, connection => connection.query('SELECT 1'));
+    void probeMachine(clock, machine, connectLimitMs);
+  };
+  await takeSlots();
+  return {
+    engine: 'postgres',
+    host: 'embedded',
+    serverVersion: version,
+    endpoint: {
+      engine: 'postgres',
+      host,
+      port: proxy.port,
+      user: appUser,
+      password: passwords.app,
+      database,
+    },
+    server: { ...server, start: () => server.start(takeSlots) },
+    proxy: proxy.control,
+    sideDoor: sideDoorOf(side, clock),
+    probeOutage: timeoutMs => probeOutage(clock, through, timeoutMs),
+    probeMachine: timeoutMs => probeMachine(clock, machine, timeoutMs),
+    provides: new Set(['stop-server', 'idle-kill', 'latency']),
+    secrets: [passwords.app, passwords.superuser],
+    close: () => undo.run(),
+  };
+}
+
+/** A PostgreSQL of our own behind the fault proxy. When opening fails, what was open already is closed. */
+export async function openWorld(options: OpenWorld): Promise<World> {
+  const undo = openUndo();
+  const muted = untilClosed(options.events);
+  void options.guardian.lost.then(detail => muted.events.lost('guardian', detail));
+  let closed: Promise<void> | null = null;
+  const close = (): Promise<void> => {
+    muted.close();
+    closed ??= undo.run();
+    return closed;
+  };
+  try {
+    return { ...(await open({ ...options, events: muted.events }, undo)), close };
+  } catch (error) {
+    // The first failure is the one to tell; what could not be closed the guardian ends.
+    await close().catch(() => {});
+    throw error;
+  }
+}
