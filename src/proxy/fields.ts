@@ -1,0 +1,57 @@
+/** Request bodies to values: absent or null is the default, unknown fields are ignored (both as in Toxiproxy). */
+import { badBody } from './api-error.ts';
+import type { Attribute, Attributes } from './toxics/toxic.ts';
+
+export type Body = Record<string, unknown>;
+
+const kindOf = (value: unknown): string =>
+  Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
+
+export function objectOf(value: unknown, path = ''): Body {
+  if (value === undefined || value === null) return {};
+  if (kindOf(value) !== 'object')
+    throw badBody(`${path && `${path}: `}expected object, got ${kindOf(value)}`);
+  return value as Body;
+}
+
+function read<T>(body: Body, name: string, kind: 'string' | 'boolean' | 'number', fallback: T): T {
+  const value = Object.hasOwn(body, name) ? body[name] : undefined;
+  if (value === undefined || value === null) return fallback;
+  if (typeof value !== kind) throw badBody(`${name}: expected ${kind}, got ${kindOf(value)}`);
+  return value as T;
+}
+
+export const text = (body: Body, name: string, fallback: string): string =>
+  read(body, name, 'string', fallback);
+export const flag = (body: Body, name: string, fallback: boolean): boolean =>
+  read(body, name, 'boolean', fallback);
+export const number = (body: Body, name: string, fallback: number): number =>
+  read(body, name, 'number', fallback);
+
+/** A toxic's attributes: those given over those it had, or over the defaults. */
+export function attributesOf(
+  body: Body,
+  shape: Record<string, Attribute>,
+  before: Attributes = {},
+): Attributes {
+  const given = objectOf(body.attributes, 'attributes');
+  return Object.fromEntries(
+    Object.entries(shape).map(([name, attribute]) => {
+      const value = (Object.hasOwn(given, name) ? given[name] : null) ?? before[name] ?? attribute.default;
+      return [name, checked(`attributes.${name}`, value, attribute)];
+    }),
+  );
+}
+
+function checked(path: string, value: unknown, attribute: Attribute): number | string {
+  if (attribute.kind === 'choice') {
+    if (attribute.of.includes(value as string)) return value as string;
+    throw badBody(`${path}: expected one of ${attribute.of.join(', ')}, got ${JSON.stringify(value)}`);
+  }
+  if (typeof value !== 'number') throw badBody(`${path}: expected integer, got ${kindOf(value)}`);
+  if (!Number.isSafeInteger(value)) throw badBody(`${path}: expected integer, got ${value}`);
+  const { min, max } = attribute;
+  if (min !== undefined && value < min) throw badBody(`${path}: must be at least ${min}, is ${value}`);
+  if (max !== undefined && value > max) throw badBody(`${path}: must be at most ${max}, is ${value}`);
+  return value;
+}

@@ -1,0 +1,134 @@
+import type { Socket } from 'node:net';
+import type { Clock } from '../clock.ts';
+import type { Next, Stage } from './toxics/toxic.ts';
+
+/** When the last byte passed, in either direction: shared by both lanes of a link. */
+export interface Activity {
+  lastMs: number;
+}
+
+interface Step {
+  name: string;
+  stage: Stage;
+  after: { next: Step | null };
+}
+
+/** What the stages of one lane may hold before its source is read no further. */
+export const heldBytesMax = 4 * 1024 * 1024;
+
+/**
+ * One direction of a link: source > stages > sink, first in first out. A full sink or full stages stop the source.
+ * Without a stage a chunk is stamped and written, nothing else: that path carries the load.
+ */
+export class Lane {
+  readonly #source: Socket;
+  readonly #sink: Socket;
+  readonly #activity: Activity;
+  readonly #clock: Clock;
+  readonly #reset: (sink: Socket) => void;
+  readonly #onData = (chunk: Buffer) => this.#take(chunk);
+  readonly #onEnd = () => this.finish('fin');
+  readonly #onDrain = () => this.#balance();
+  #first: Step | null = null;
+  #finish: 'fin' | 'rst' | null = null;
+  #finished = false;
+
+  /** `reset` ends the sink when the source was reset. */
+  constructor(source: Socket, sink: Socket, activity: Activity, clock: Clock, reset: (sink: Socket) => void) {
+    this.#source = source;
+    this.#sink = sink;
+    this.#activity = activity;
+    this.#clock = clock;
+    this.#reset = reset;
+    source.on('data', this.#onData);
+    source.on('end', this.#onEnd);
+    sink.on('drain', this.#onDrain);
+  }
+
+  add(name: string, make: (next: Next) => Stage): void {
+    const after: Step['after'] = { next: null };
+    const stage = make({
+      push: chunk => (after.next === null ? this.#emit(chunk) : after.next.stage.push(chunk)),
+      end: () => (after.next === null ? this.#emitEnd() : after.next.stage.end()),
+    });
+    const last = this.#steps().at(-1);
+    if (last === undefined) this.#first = { name, stage, after };
+    else last.after.next = { name, stage, after };
+  }
+
+  get(name: string): Stage | undefined {
+    return this.#steps().find(step => step.name === name)?.stage;
+  }
+
+  remove(name: string): void {
+    const steps = this.#steps();
+    const at = steps.findIndex(step => step.name === name);
+    if (at < 0) return;
+    const step = steps[at]!;
+    step.stage.flush();
+    if (at === 0) this.#first = step.after.next;
+    else steps[at - 1]!.after.next = step.after.next;
+    step.stage.close();
+    this.#balance();
+  }
+
+  /** The source ended (fin) or broke (rst): the sink learns of it after everything that came before. */
+  finish(how: 'fin' | 'rst'): void {
+    const first = this.#finish === null;
+    this.#finish = how;
+    if (this.#finished) this.#emitEnd();
+    else if (first && this.#first !== null) this.#first.stage.end();
+    else if (first) this.#emitEnd();
+  }
+
+  flush(): void {
+    for (const step of this.#steps()) step.stage.flush();
+  }
+
+  /** Forgets what is held and lets go of the sockets; they are somebody else's now. */
+  close(): void {
+    for (const step of this.#steps()) step.stage.close();
+    this.#first = null;
+    this.#source.off('data', this.#onData);
+    this.#source.off('end', this.#onEnd);
+    this.#sink.off('drain', this.#onDrain);
+  }
+
+  #take(chunk: Buffer): void {
+    this.#activity.lastMs = this.#clock.nowMs();
+    if (this.#first !== null) {
+      this.#first.stage.push(chunk);
+      this.#balance();
+    } else if (!this.#sink.write(chunk)) this.#source.pause();
+  }
+
+  #emit(chunk: Buffer): void {
+    this.#activity.lastMs = this.#clock.nowMs();
+    this.#sink.write(chunk);
+    this.#balance();
+  }
+
+  #emitEnd(): void {
+    this.#finished = true;
+    if (this.#finish === 'rst') this.#reset(this.#sink);
+    else this.#sink.end();
+  }
+
+  #balance(): void {
+    const held = this.#heldBytes();
+    if (this.#sink.writableNeedDrain || held > heldBytesMax) this.#source.pause();
+    else if (held <= heldBytesMax / 2 && this.#source.isPaused()) this.#source.resume();
+  }
+
+  #heldBytes(): number {
+    let sum = 0;
+    for (let step = this.#first; step !== null; step = step.after.next) sum += step.stage.heldBytes;
+    return sum;
+  }
+
+  #steps(): Step[] {
+    const steps: Step[] = [];
+    for (let step = this.#first; step !== null; step = step.after.next) steps.push(step);
+    return steps;
+  }
+}

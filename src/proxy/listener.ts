@@ -1,0 +1,84 @@
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { type Clock, waitUntil } from '../clock.ts';
+import { type Address, addressText } from './address.ts';
+import { ApiError } from './api-error.ts';
+import type { Listener } from './mirror.ts';
+import { socketOptions } from './sockets.ts';
+
+const reopenLimitMs = 30_000;
+const reopenEveryMs = 10;
+
+/** A listening port that can be shut and opened again while its number stays the same. */
+export class PortListener implements Listener {
+  readonly #clock: Clock;
+  readonly #accepted: (client: Socket) => void;
+  #server: Server | null = null;
+  #wanted = false;
+  /** With the real port once it was open. */
+  address: Address;
+
+  constructor(address: Address, clock: Clock, accepted: (client: Socket) => void) {
+    this.address = address;
+    this.#clock = clock;
+    this.#accepted = accepted;
+  }
+
+  async open(): Promise<void> {
+    this.#wanted = true;
+    const server = await listening(this.address, this.#accepted);
+    // Shut, or opened by another call, in between.
+    if (!this.#wanted || this.isOpen) return void server.close();
+    this.#server = server;
+    this.address = { ...this.address, port: (server.address() as AddressInfo).port };
+  }
+
+  get isOpen(): boolean {
+    return this.#server !== null;
+  }
+
+  shut(): void {
+    this.#wanted = false;
+    this.#server?.close();
+    this.#server = null;
+  }
+
+  /** Somebody else may have been given the port in between: it is asked for again until a limit. */
+  async reopen(): Promise<void> {
+    this.#wanted = true;
+    let last: unknown;
+    const attempt = () =>
+      this.open().then(
+        () => true,
+        (error: unknown) => {
+          last = error;
+          return !this.#wanted || this.isOpen;
+        },
+      );
+    const waited = await waitUntil(this.#clock, attempt, { everyMs: reopenEveryMs, limitMs: reopenLimitMs });
+    if (waited !== 'met') throw new Error(`no listener again within ${reopenLimitMs} ms`, { cause: last });
+  }
+}
+
+function listening(address: Address, accepted: (client: Socket) => void): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer(socketOptions, accepted);
+    const refuse = (error: NodeJS.ErrnoException) => reject(listenError(address, error));
+    server.once('error', refuse);
+    server.listen({ ...address }, () => {
+      server.off('error', refuse);
+      resolve(server);
+    });
+  });
+}
+
+const reasons: Record<string, string> = {
+  EADDRINUSE: 'address already in use',
+  EACCES: 'permission denied',
+  EADDRNOTAVAIL: 'cannot assign requested address',
+};
+
+/** In the words of Toxiproxy. */
+export function listenError(address: Address, error: NodeJS.ErrnoException): ApiError {
+  const reason = reasons[error.code ?? ''] ?? error.message;
+  return new ApiError(500, `listen tcp ${addressText(address)}: bind: ${reason}`);
+}

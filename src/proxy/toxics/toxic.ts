@@ -1,0 +1,72 @@
+/**
+ * What a toxic is. A toxic acts on bytes (`stage`: one for each direction it is installed in), on the whole
+ * connection (`watch`: one for each connection, whatever `stream` says), on both, or on neither (noop).
+ * One file per toxic; the barrel is the registry; a toxic imports this file and nothing of its siblings.
+ *
+ *     source socket > stage > stage > sink socket       a lane: one direction of a link
+ */
+import type { Clock } from '../../clock.ts';
+import type { Random } from '../../random.ts';
+
+/** One attribute as the API takes it. Absent or null: the default. */
+export type Attribute =
+  | { kind: 'integer'; default: number; min?: number; max?: number }
+  | { kind: 'choice'; default: string; of: readonly string[] };
+
+export type Attributes = { [name: string]: number | string };
+
+export interface Toxic<A extends Attributes = Attributes> {
+  /** Its name on the wire, and in the registry. */
+  type: string;
+  attributes: { [K in keyof A]: Attribute };
+  stage?(next: Next, attributes: A, tools: Tools): Stage<A>;
+  watch?(link: WatchedLink, attributes: A, tools: Tools): Watch<A>;
+}
+
+/** Time and chance of one toxic on one link (and direction). */
+export interface Tools {
+  clock: Clock;
+  random: Random;
+}
+
+/** What comes after a stage: the next one or the sink. */
+export interface Next {
+  push(chunk: Buffer): void;
+  end(): void;
+}
+
+/** First in, first out: a stage may hold, cut or drop, never overtake. It must not call `next` while being made. */
+export interface Stage<A extends Attributes = Attributes> extends Next {
+  /** What it keeps in memory, chunk overhead included; the lane stops reading above a limit. */
+  readonly heldBytes: number;
+  /** New attributes; they hold for what is kept already, too. */
+  update(attributes: A): void;
+  /** The toxic leaves: everything kept goes on now, in order, and then the end if it has come. */
+  flush(): void;
+  /** Nothing more will be asked or taken: forget what is kept, stop every timer. */
+  close(): void;
+}
+
+/** What one held chunk costs beside its bytes: a Buffer and an entry, measured roughly, so that tiny chunks are bounded too. */
+export const chunkOverheadBytes = 256;
+
+/** drop: as a firewall, nobody is told. fin, rst: both sides are. */
+export type KillHow = 'drop' | 'fin' | 'rst';
+
+/** A connection as a watch sees it. */
+export interface WatchedLink {
+  /** When the last byte passed in either direction, or when the connection was made; ms of the clock. */
+  readonly lastActivityMs: number;
+  /** Ends the link, once; later calls do nothing. `giveUpMs` is for drop: from the client's first unanswered byte to its RST. */
+  kill(how: KillHow, giveUpMs: number): void;
+}
+
+/** It must not kill while being made: a timer of 0 ms is soon enough. */
+export interface Watch<A extends Attributes = Attributes> {
+  update(attributes: A): void;
+  /** The toxic leaves or the link is gone: stop every timer. */
+  close(): void;
+}
+
+/** What a timer of Node can wait, about 24.8 days; beyond it, it fires at once. */
+export const msMax = 2 ** 31 - 1;
