@@ -56,8 +56,7 @@ async function createTables(
     `CREATE TABLE ${ident(keys)} (trial text, session int, seq int, PRIMARY KEY (trial, session, seq))`,
   );
   await connection.query(`GRANT INSERT ON ${ident(writes)} TO ${ident(appUser)}`);
-  // ON CONFLICT (columns) reads the columns it names.
-  await connection.query(`GRANT SELECT, INSERT ON ${ident(keys)} TO ${ident(appUser)}`);
+  await connection.query(`GRANT INSERT ON ${ident(keys)} TO ${ident(appUser)}`);
   return { writes, keys };
 }
 
