@@ -161,7 +161,11 @@ function planWorkload(scenario: Scenario, scaled: (text: string) => number): Pla
     jitter: scenario.sessions.jitter,
     rows: scenario.rows,
     rejected: scenario.rejected,
-    bursts: scenario.bursts.map(({ at, over, submits }) => ({ atMs: scaled(at), overMs: scaled(over), submits })),
+    bursts: scenario.bursts.map(({ at, over, submits }) => ({
+      atMs: scaled(at),
+      overMs: scaled(over),
+      submits,
+    })),
     breaks: scenario.breaks.map(({ from, to, returnOver }) => ({
       fromMs: scaled(from),
       toMs: scaled(to),
@@ -201,11 +205,7 @@ function scaleDurations(
   return Object.fromEntries(Object.entries(all).map(scale));
 }
 
-function planHabits(
-  { app }: Candidate,
-  scaled: (text: string) => number,
-  patienceMs: number,
-): AppHabits {
+function planHabits({ app }: Candidate, scaled: (text: string) => number, patienceMs: number): AppHabits {
   const { retry } = app;
   return {
     transaction: app.transaction,
@@ -238,7 +238,11 @@ function planChecks(scenario: Scenario, { checks }: Registries, speed: number): 
   }));
 }
 
-function scaleCheck(check: Registries['checks'][string], given: object, speed: number): Record<string, unknown> {
+function scaleCheck(
+  check: Registries['checks'][string],
+  given: object,
+  speed: number,
+): Record<string, unknown> {
   const all = check.settings.parse(given) as Record<string, unknown>;
   const scale = ([key, value]: [string, unknown]) =>
     check.durations.includes(key) && typeof value === 'string'
@@ -277,7 +281,8 @@ function speedProblems(
   const all = adapter.settings.parse(given) as Record<string, unknown>;
   return Object.entries(all).flatMap(([key, value]) => {
     const knob = adapter.knobs[key];
-    if (typeof value !== 'number' || value === 0 || !knob?.scales || knob.realFloorMs === undefined) return [];
+    if (typeof value !== 'number' || value === 0 || !knob?.scales || knob.realFloorMs === undefined)
+      return [];
     const ms = value * (knob.unitMs ?? 1);
     if (ms / speed >= knob.realFloorMs) return [];
     const largest = Math.floor(ms / knob.realFloorMs);

@@ -12,7 +12,8 @@ export function problemsOf(error: z.ZodError, schema: z.ZodType, raw: unknown): 
 
 export const pathText = (path: readonly PropertyKey[]): string =>
   path.reduce<string>(
-    (text, key) => (typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`),
+    (text, key) =>
+      typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`,
     '',
   );
 
@@ -22,7 +23,8 @@ function messageOf(issue: z.core.$ZodIssue, schema: z.ZodType, raw: unknown): st
     const known = shapeAt(schema, issue.path);
     return `unknown: ${issue.keys.join(', ')}; allowed: ${known.join(', ') || 'nothing'}`;
   }
-  if (issue.code === 'invalid_value') return `is ${seen}; allowed: ${issue.values.map(v => show(v)).join(', ')}`;
+  if (issue.code === 'invalid_value')
+    return `is ${seen}; allowed: ${issue.values.map(v => show(v)).join(', ')}`;
   if (issue.code === 'invalid_key') return issue.issues.map(inner => inner.message).join('; ');
   return `is ${seen}; ${issue.message.replace(/^Invalid input: /, '').replace(/^Too (small|big): /, '')}`;
 }

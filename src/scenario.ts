@@ -8,13 +8,19 @@ import { type Problem, problemsOf } from './problems.ts';
 export interface Registries {
   pools: Record<string, PoolAdapter>;
   faults: Record<string, Fault>;
-  checks: Record<string, { id: string; settings: z.ZodObject; durations: readonly string[]; byDefault: boolean }>;
+  checks: Record<
+    string,
+    { id: string; settings: z.ZodObject; durations: readonly string[]; byDefault: boolean }
+  >;
 }
 
-const duration = () => z.string().refine(text => parseDuration(text) !== null, { error: `must be ${durationRule}` });
+const duration = () =>
+  z.string().refine(text => parseDuration(text) !== null, { error: `must be ${durationRule}` });
 const count = (max: number, min = 1) => z.number().int().min(min).max(max);
 const name = () =>
-  z.string().regex(/^[a-z0-9][a-z0-9-]{0,40}$/, { error: 'must be lower-case letters, digits and "-", at most 41' });
+  z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,40}$/, { error: 'must be lower-case letters, digits and "-", at most 41' });
 
 const retry = z.strictObject({
   max: count(10, 0),
@@ -183,7 +189,8 @@ function checkProblems({ checks }: Scenario, registries: Registries): Problem[] 
 }
 
 function timeProblems({ bursts, breaks, duration, sessions }: Scenario): Problem[] {
-  const every = durationMs(sessions.every) > 0 ? [] : [{ path: 'sessions.every', message: 'must be longer than 0' }];
+  const every =
+    durationMs(sessions.every) > 0 ? [] : [{ path: 'sessions.every', message: 'must be longer than 0' }];
   return [
     ...every,
     ...bursts.flatMap(({ at }, n) => order(`bursts[${n}].at`, at, duration, 'the end of the scenario')),
@@ -194,7 +201,9 @@ function timeProblems({ bursts, breaks, duration, sessions }: Scenario): Problem
 function expectProblems({ expect, candidates }: Scenario, registries: Registries): Problem[] {
   return Object.entries(expect).flatMap(([key, { checks }]) => {
     const unknown = Object.keys(checks).filter(id => !Object.hasOwn(registries.checks, id));
-    const ids = unknown.map(id => unknownName(`expect.${key}.checks`, 'check', id, Object.keys(registries.checks)));
+    const ids = unknown.map(id =>
+      unknownName(`expect.${key}.checks`, 'check', id, Object.keys(registries.checks)),
+    );
     return Object.hasOwn(candidates, key)
       ? ids
       : [unknownName(`expect.${key}`, 'candidate', key, Object.keys(candidates)), ...ids];

@@ -47,11 +47,16 @@ export function defineFault<S extends z.ZodObject>(fault: Fault<S>): FaultFactor
 const durations = new WeakSet<object>();
 
 /** A setting that is a duration. */
-export function duration(fallback?: string): z.ZodType<string, string | undefined> {
-  const text = z.string().refine(value => parseDuration(value) !== null, { error: `must be ${durationRule}` });
+export function duration(): z.ZodString;
+export function duration(fallback: string): z.ZodDefault<z.ZodString>;
+export function duration(fallback?: string): z.ZodString | z.ZodDefault<z.ZodString> {
+  const text = z
+    .string()
+    .refine(value => parseDuration(value) !== null, { error: `must be ${durationRule}` });
   const schema = fallback === undefined ? text : text.default(fallback);
   durations.add(schema);
-  return schema as z.ZodType<string, string | undefined>;
+  return schema;
 }
 
-export const isDuration = (schema: object | undefined): boolean => schema !== undefined && durations.has(schema);
+export const isDuration = (schema: object | undefined): boolean =>
+  schema !== undefined && durations.has(schema);

@@ -40,7 +40,9 @@ export class Ledger {
     this.#lines += 1;
     this.#bytes += line.length;
     if (this.#bytes > ledgerBytesMax)
-      throw new Error(`ledger ${this.path}: over its limit of ${ledgerBytesMax} bytes at line ${this.#lines}`);
+      throw new Error(
+        `ledger ${this.path}: over its limit of ${ledgerBytesMax} bytes at line ${this.#lines}`,
+      );
     this.#buffer.push(line);
     this.#buffered += line.length;
     if (this.#buffered >= flushBytes) this.flush();
@@ -119,7 +121,8 @@ function* linesOf(path: string): Generator<{ text: string; whole: boolean }> {
         from = at + 1;
       }
       rest = Buffer.from(data.subarray(from));
-      if (rest.length > lineCharsMax) throw new LedgerError(`ledger ${path}: a line over ${lineCharsMax} bytes`);
+      if (rest.length > lineCharsMax)
+        throw new LedgerError(`ledger ${path}: a line over ${lineCharsMax} bytes`);
     }
     if (rest.length > 0) yield { text: rest.toString('utf8'), whole: false };
   } finally {

@@ -10,10 +10,14 @@ export const isModulePath = (name: string): boolean => name.startsWith('/') || /
 export async function loadAdapter(name: string): Promise<PoolAdapter> {
   if (Object.hasOwn(adapters, name)) return adapters[name]!;
   if (!isModulePath(name))
-    throw new Error(`no pool adapter "${name}"; there are ${Object.keys(adapters).join(', ')}, or a module's path`);
+    throw new Error(
+      `no pool adapter "${name}"; there are ${Object.keys(adapters).join(', ')}, or a module's path`,
+    );
   const jiti = createJiti(import.meta.url, { moduleCache: false });
   const adapter = await jiti.import<PoolAdapter>(name, { default: true });
   if (typeof adapter?.open !== 'function' || typeof adapter.settings?.safeParse !== 'function')
-    throw new Error(`${name}: its default export is no pool adapter (name, engines, settings, knobs, max, open, ...)`);
+    throw new Error(
+      `${name}: its default export is no pool adapter (name, engines, settings, knobs, max, open, ...)`,
+    );
   return adapter;
 }

@@ -12,7 +12,8 @@ export const nullPool: PoolAdapter = {
   acquireTimeoutMs: () => null,
   versions: () => ({}),
   open: () => ({
-    acquire: () => Promise.reject(Object.assign(new Error('the null pool has no connections'), { code: 'NULL_POOL' })),
+    acquire: () =>
+      Promise.reject(Object.assign(new Error('the null pool has no connections'), { code: 'NULL_POOL' })),
     gauges: () => ({ total: 0, idle: 0, waiting: 0, max: 0 }),
     close: () => Promise.resolve(),
   }),

@@ -41,7 +41,11 @@ export class Driver {
   async #onSchedule(signal: AbortSignal): Promise<void> {
     const { plan, clock, random } = this.#context;
     for (const arrival of arrivals(plan.workload, plan.durationMs, random)) {
-      for (let wait = arrival.scheduledMs - clock.nowMs(); wait > 0; wait = arrival.scheduledMs - clock.nowMs())
+      for (
+        let wait = arrival.scheduledMs - clock.nowMs();
+        wait > 0;
+        wait = arrival.scheduledMs - clock.nowMs()
+      )
         // Rounded up: a timer of 1.3 ms would fire after 1.
         await clock.sleepMs(Math.ceil(wait), signal);
       if (signal.aborted) return;
@@ -51,7 +55,10 @@ export class Driver {
   }
 
   /** Benchmarks: the next one goes when one comes back. */
-  async #inFlight({ inFlight, count, forMs }: NonNullable<Plan['arrivals']>, signal: AbortSignal): Promise<void> {
+  async #inFlight(
+    { inFlight, count, forMs }: NonNullable<Plan['arrivals']>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { clock, plan } = this.#context;
     const end = clock.nowMs() + (forMs ?? Number.POSITIVE_INFINITY);
     const seqs = new Uint32Array(plan.workload.sessions);

@@ -12,7 +12,8 @@ export async function finalRead(world: World, ledger: Ledger, trial: string, clo
   const step = (name: string, act: () => Promise<string | null>) =>
     act().then(
       detail => ledger.append({ k: 'note', what: 'final-read', name, ok: true, detail }),
-      error => ledger.append({ k: 'note', what: 'final-read', name, ok: false, detail: (error as Error).message }),
+      error =>
+        ledger.append({ k: 'note', what: 'final-read', name, ok: false, detail: (error as Error).message }),
     );
   const { sideDoor } = world;
   let read = -1;

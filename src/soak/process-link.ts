@@ -1,14 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
+import { builtFile } from '../guardian/built.ts';
 import type { Guardian } from '../guardian/guardian.ts';
 import { lineBytesMax, type ToWorker } from '../worker/protocol.ts';
 import type { SpawnWorker, WorkerHears, WorkerLink } from './link.ts';
 
-// From the sources (tests) the compiled worker is used all the same: Node 20 runs no TypeScript.
-const main = fileURLToPath(new URL('../worker/main.js', import.meta.url)).replace(/\/src\/worker\/main\.js$/, path =>
-  import.meta.url.includes('/dist/') ? path : `/dist${path}`,
-);
+const main = builtFile(import.meta.url, '../worker/main.js');
 
 /** App workers as child processes: fd 3 in, fd 4 out, stdout and stderr as text. */
 export function processWorkers(guardian: Guardian): SpawnWorker {

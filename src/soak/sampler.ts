@@ -1,4 +1,4 @@
-import { type TrialClock, round3 } from '../clock.ts';
+import { round3, type TrialClock } from '../clock.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { World } from '../world/world.ts';
 
@@ -51,5 +51,12 @@ async function probeMachine({ world, ledger, clock, disturbed }: SamplerContext)
   const { works, code } = await world.probeMachine(machineProbeTimeoutMs);
   // A fault that came in between explains the answer, so it says nothing of the machine.
   if (disturbed()) return;
-  ledger.append({ k: 'probe', what: 'machine', fault: null, works, tookMs: round3(clock.nowMs() - startMs), code });
+  ledger.append({
+    k: 'probe',
+    what: 'machine',
+    fault: null,
+    works,
+    tookMs: round3(clock.nowMs() - startMs),
+    code,
+  });
 }

@@ -1,5 +1,6 @@
 import type { TrialClock } from '../clock.ts';
 import { waitUntil } from '../clock.ts';
+import { UsageError } from '../failure.ts';
 import type { Fault } from '../faults/fault.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { schemaVersion } from '../ledger/record.ts';
@@ -18,6 +19,8 @@ export interface SoakContext {
   world: World;
   ledger: Ledger;
   clock: TrialClock;
+  /** Where the world's own words are to be recorded, once the ledger has its header. */
+  events: { recordIn(ledger: Ledger | null): void };
   faults: Record<string, Fault>;
   spawn: SpawnWorker;
   versions: Record<string, string>;
@@ -40,13 +43,17 @@ const closeDeadlineMs = 300;
 const flushEveryMs = 500;
 const sampleEveryMs = 200;
 
-/** A pool that cannot even be opened: nothing to judge, and the user can mend it. */
-export class OpenError extends Error {}
-
 /** One trial, from the first app worker's start to the last row read. Everything it sees goes to the ledger. */
 export async function soak(context: SoakContext): Promise<void> {
   const { plan, world, ledger, clock, signal, versions } = context;
-  ledger.append({ k: 'header', schemaVersion, trial: plan.trial, plan, versions });
+  ledger.append({
+    k: 'header',
+    schemaVersion,
+    trial: plan.trial,
+    plan,
+    versions: { ...versions, server: world.serverVersion },
+  });
+  context.events.recordIn(ledger);
   const tables = await world.sideDoor.createTables(plan.trial);
   const slots: WorkerSlot[] = [];
   const driver = new Driver({ plan, clock, ledger, slots, random: seeded('arrivals', plan.seed) });
@@ -70,7 +77,9 @@ export async function soak(context: SoakContext): Promise<void> {
   } finally {
     await closeAll();
     stopFlush();
-    if (signal.aborted) ledger.append({ k: 'note', what: 'trouble', name: `${signal.reason}`, ok: false, detail: null });
+    context.events.recordIn(null);
+    if (signal.aborted)
+      ledger.append({ k: 'note', what: 'trouble', name: `${signal.reason}`, ok: false, detail: null });
   }
 }
 
@@ -118,10 +127,11 @@ async function allReady(slots: readonly WorkerSlot[], { clock, plan, signal }: S
   const real = { ...clock, nowMs: clock.realNowMs };
   const waited = await waitUntil(real, settled, { everyMs: 2, limitMs: readyLimitMs, signal });
   const failed = slots.find(each => each.failed);
-  if (failed) throw new OpenError(`candidate ${plan.candidate}: its pool could not be opened: ${failed.failed}`);
+  if (failed)
+    throw new UsageError(`candidate ${plan.candidate}: its pool could not be opened: ${failed.failed}`);
   if (waited !== 'timeout') return;
   const last = slots.map(each => each.lastOutput).find(text => text !== '') ?? 'they said nothing';
-  throw new OpenError(
+  throw new UsageError(
     `candidate ${plan.candidate}: app workers not ready within ${readyLimitMs / 1000} s; the last words of one: ${last}`,
   );
 }

@@ -1,6 +1,5 @@
-import { type TrialClock, round3, within } from '../clock.ts';
-import type { Heal, Planned } from '../faults/fault.ts';
-import type { Fault } from '../faults/fault.ts';
+import { round3, type TrialClock, within } from '../clock.ts';
+import type { Fault, Heal, Planned } from '../faults/fault.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Fault as FaultFact } from '../ledger/record.ts';
 import type { Plan, PlannedFault } from '../plan.ts';
@@ -92,7 +91,14 @@ export class Timeline {
       const startMs = clock.nowMs();
       const { works, code } = await world.probeOutage(probeTimeoutMs);
       const atMs = clock.nowMs();
-      ledger.append({ k: 'probe', what: 'outage', fault: planned.id, works, tookMs: round3(atMs - startMs), code });
+      ledger.append({
+        k: 'probe',
+        what: 'outage',
+        fault: planned.id,
+        works,
+        tookMs: round3(atMs - startMs),
+        code,
+      });
       if (!works && lastFailedMs === null) this.#fact(planned, 'effective', { atMs });
       if (!works) lastFailedMs = atMs;
       if (!works || !healCalled) return false;

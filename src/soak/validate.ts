@@ -79,7 +79,8 @@ export type Heard = { message: FromWorker } | { unknown: true } | { violation: s
 
 export function readMessage(raw: unknown): Heard {
   const k = (raw as { k?: unknown } | null)?.k;
-  if (typeof raw !== 'object' || typeof k !== 'string') return { violation: 'a line that is no object with a "k"' };
+  if (typeof raw !== 'object' || typeof k !== 'string')
+    return { violation: 'a line that is no object with a "k"' };
   const shape = Object.hasOwn(shapes, k) ? shapes[k]! : null;
   if (!shape) return { unknown: true };
   const parsed = shape.safeParse(raw);

@@ -1,8 +1,13 @@
 import type { TrialClock } from '../clock.ts';
-import type { Attempt, GaugeFacts, Settled, Worker } from '../ledger/record.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import type { Attempt, GaugeFacts, Settled, Worker } from '../ledger/record.ts';
 import type { Plan } from '../plan.ts';
-import { type FromWorker, type OpenMessage, protocolVersion, type SubmitMessage } from '../worker/protocol.ts';
+import {
+  type FromWorker,
+  type OpenMessage,
+  protocolVersion,
+  type SubmitMessage,
+} from '../worker/protocol.ts';
 import type { SpawnWorker, WorkerLink } from './link.ts';
 import { readMessage } from './validate.ts';
 
@@ -143,7 +148,16 @@ export class WorkerSlot {
         return this.#settled(message);
       case 'conn': {
         const { conn, ev, at, localPort, backend, why } = message;
-        return ledger.append({ k: 'conn', ...from, conn, ev, atMs: this.#time(at, at), localPort, backend, why });
+        return ledger.append({
+          k: 'conn',
+          ...from,
+          conn,
+          ev,
+          atMs: this.#time(at, at),
+          localPort,
+          backend,
+          why,
+        });
       }
       case 'gauges': {
         const { k: _k, at, ...gauges } = message;
@@ -184,7 +198,14 @@ export class WorkerSlot {
     return this.#foreignClock ? clock.nowMs() - (saidAt - at) : clock.fromReal(at);
   }
 
-  #settled({ id, at, outcome, open = false, attempts, releaseError }: Extract<FromWorker, { k: 'settled' }>): void {
+  #settled({
+    id,
+    at,
+    outcome,
+    open = false,
+    attempts,
+    releaseError,
+  }: Extract<FromWorker, { k: 'settled' }>): void {
     if (!this.#open.delete(id)) return this.#fact('protocol', `settled twice, or never sent: ${id}`);
     const maybe = (time: number | null) => (time === null ? null : this.#time(time, at));
     const onOurs = (attempt: Attempt): Attempt => ({
@@ -195,7 +216,16 @@ export class WorkerSlot {
     });
     const from = { worker: this.worker, life: this.life };
     const atMs = this.#time(at, at);
-    const fact: Settled = { k: 'settled', id, ...from, atMs, outcome, open, attempts: attempts.map(onOurs), releaseError };
+    const fact: Settled = {
+      k: 'settled',
+      id,
+      ...from,
+      atMs,
+      outcome,
+      open,
+      attempts: attempts.map(onOurs),
+      releaseError,
+    };
     this.#context.ledger.append(fact);
     this.#context.settled(fact);
   }
@@ -204,7 +234,8 @@ export class WorkerSlot {
     this.#outputLines += 1;
     this.lastOutput = text.trim().slice(0, 500);
     if (this.#outputLines > outputLinesMax) return;
-    const last = this.#outputLines === outputLinesMax ? ` [no more is kept: limit ${outputLinesMax} pieces]` : '';
+    const last =
+      this.#outputLines === outputLinesMax ? ` [no more is kept: limit ${outputLinesMax} pieces]` : '';
     this.#fact('output', `${text.slice(0, outputTextMax)}${last}`);
   }
 

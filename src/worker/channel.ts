@@ -39,11 +39,13 @@ export function fdChannel(heard: Heard): Channel {
 }
 
 function writeAll(fd: number, text: Buffer, failed: () => void): void {
-  try {
-    for (let done = 0; done < text.length; ) done += writeSync(fd, text, done);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return writeAll(fd, text, failed);
-    failed();
+  for (let done = 0; done < text.length; ) {
+    try {
+      done += writeSync(fd, text, done);
+    } catch (error) {
+      // A full pipe whose descriptor does not block: the harness is reading, so try again.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return failed();
+    }
   }
 }
 

@@ -4,8 +4,8 @@ import type { GaugeFacts } from '../ledger/record.ts';
 import type { Pool, PoolAdapter } from '../pools/pool.ts';
 import { type App, type OpenSubmit, runSubmit } from './app.ts';
 import type { Channel } from './channel.ts';
-import { errorFacts } from './errors.ts';
 import { Counters } from './counters.ts';
+import { errorFacts } from './errors.ts';
 import {
   beatMs,
   type OpenMessage,
@@ -114,7 +114,11 @@ export class AppWorker {
     if (this.#open.delete(submit.id)) this.#settle(open, outcome, false);
   }
 
-  #settle({ submit, attempts, releaseError }: OpenSubmit, outcome: SettledMessage['outcome'], open: boolean): void {
+  #settle(
+    { submit, attempts, releaseError }: OpenSubmit,
+    outcome: SettledMessage['outcome'],
+    open: boolean,
+  ): void {
     const at = this.#now();
     const last = open ? { open } : {};
     this.#host.channel.send({ k: 'settled', id: submit.id, at, outcome, ...last, attempts, releaseError });
@@ -133,7 +137,12 @@ export class AppWorker {
     this.#open.clear();
     this.#sendGauges();
     for (const stop of this.#timers) stop();
-    const closing = this.#pool ? this.#pool.close().then(() => true, () => true) : Promise.resolve(true);
+    const closing = this.#pool
+      ? this.#pool.close().then(
+          () => true,
+          () => true,
+        )
+      : Promise.resolve(true);
     const closed = await within(this.#host.clock, deadlineMs, closing, false);
     // Hung: the harness ends us and says so.
     if (!closed) return;

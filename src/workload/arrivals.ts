@@ -84,4 +84,8 @@ class DueQueue {
 }
 
 const before = (a: Next, b: Next): boolean =>
-  a.atMs !== b.atMs ? a.atMs < b.atMs : a.session !== b.session ? a.session < b.session : a.rhythm && !b.rhythm;
+  a.atMs !== b.atMs
+    ? a.atMs < b.atMs
+    : a.session !== b.session
+      ? a.session < b.session
+      : a.rhythm && !b.rhythm;

@@ -44,7 +44,10 @@ export const versions = (): Record<string, string> => ({
  * A pg.Client class that tells the hooks what its connections do. It adds no 'error' listener:
  * whether a lost client kills its process is the candidate's own affair.
  */
-export function trackedClient(hooks: PoolHooks): { Client: typeof pg.Client; leaseOf: (client: pg.Client) => number } {
+export function trackedClient(hooks: PoolHooks): {
+  Client: typeof pg.Client;
+  leaseOf: (client: pg.Client) => number;
+} {
   let opened = 0;
   const ids = new WeakMap<pg.Client, number>();
   class TrackedClient extends pg.Client {

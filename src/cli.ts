@@ -1,0 +1,268 @@
+#!/usr/bin/env node
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { realClock } from './clock.ts';
+import { loadConfig, overlay } from './config.ts';
+import { exitCodes, UsageError } from './failure.ts';
+import { sweep } from './guardian/sweep.ts';
+import { loadScenario, shippedScenarios } from './load.ts';
+import { showProgress } from './progress.ts';
+import { registries } from './registries.ts';
+import type { Report } from './report.ts';
+import * as reporterBarrel from './reporters/index.ts';
+import type { Reporter } from './reporters/reporter.ts';
+import { readRunFacts, resultsIn } from './results.ts';
+import { run } from './run.ts';
+import { version } from './version.ts';
+import { watchLoop } from './vitals.ts';
+
+/** argv -> run -> reporters -> exit code. The only reader of argv and environment, the only writer of stdout. */
+const reporters: Record<string, Reporter> = Object.fromEntries(
+  Object.values(reporterBarrel).map(reporter => [reporter.name, reporter]),
+);
+
+interface RunOptions {
+  config?: string;
+  candidates?: string[];
+  seed?: number;
+  repeat?: number;
+  speed?: number;
+  out?: string;
+  reporters: Reporter[];
+  exitZero?: boolean;
+}
+
+async function runCommand(given: string, options: RunOptions): Promise<number> {
+  const config = options.config ? await loadConfig(options.config) : {};
+  const laid = options.config ? overlay(config, options.config) : {};
+  const loaded = await loadScenario(given, registries, laid);
+  const { scenario } = loaded;
+  const seed = options.seed ?? config.defaults?.seed ?? 1;
+  const repeat = options.repeat ?? config.defaults?.repeat ?? 1;
+  const stop = new AbortController();
+  const screen = {
+    write: (text: string) => process.stderr.write(text),
+    terminal: process.stderr.isTTY === true,
+  };
+  const observe = showProgress(screen, realClock);
+  const signalled = onSignals(stop, observe.warn);
+  try {
+    await sweep({ clock: realClock });
+    const report = await run(
+      {
+        scenario,
+        given,
+        registries: loaded.registries,
+        candidates: chosen(options.candidates, Object.keys(scenario.candidates)),
+        seeds: Array.from({ length: repeat }, (_, n) => seed + n),
+        speed: options.speed ?? config.defaults?.speed ?? scenario.speed,
+        out: options.out ?? null,
+        reporters: options.reporters,
+        argv: process.argv.slice(2),
+      },
+      { clock: realClock, stop, observe, loopDelayMs: watchLoop() },
+    );
+    observe.stop();
+    print(report);
+    return signalled() ?? (stop.signal.aborted ? exitCodes.internal : verdictCode(report, options.exitZero));
+  } finally {
+    observe.stop();
+  }
+}
+
+/** First signal: heal, stop, judge what there is. Second: leave at once; the guardian cleans up. */
+function onSignals(stop: AbortController, warn: (text: string) => void): () => number | null {
+  let code: number | null = null;
+  const codes = {
+    SIGINT: exitCodes.interrupted,
+    SIGTERM: exitCodes.terminated,
+    SIGHUP: exitCodes.terminated,
+  };
+  for (const [signal, exitCode] of Object.entries(codes))
+    process.on(signal, () => {
+      if (code !== null) process.exit(exitCode);
+      code = exitCode;
+      warn(`${signal}: healing, stopping and judging what there is; once more to leave at once`);
+      stop.abort('interrupted');
+    });
+  return () => code;
+}
+
+function chosen(given: string[] | undefined, known: string[]): string[] {
+  if (known.length === 0)
+    throw new UsageError('the scenario has no candidates; give some with --config FILE');
+  const unknown = (given ?? []).filter(name => !known.includes(name));
+  if (unknown.length > 0)
+    throw new UsageError(
+      `--candidates: no candidate "${unknown.join('", "')}"; there are ${known.join(', ')}`,
+    );
+  return given ?? known;
+}
+
+function reportCommand(dir: string, { exitZero }: { exitZero?: boolean }): number {
+  const facts = readRunFacts(dir);
+  const report = resultsIn(dir, pickReporters(facts.reporters.join(','))).write(facts);
+  print(report);
+  return verdictCode(report, exitZero);
+}
+
+function print(report: Report): void {
+  process.stdout.write(reporters.text!.render(report));
+}
+
+const verdictCode = (report: Report, exitZero = false): number =>
+  exitZero ? 0 : exitCodes[report.run.verdict];
+
+async function cleanCommand(): Promise<number> {
+  const { runs, processes, folders } = await sweep({ clock: realClock });
+  process.stdout.write(
+    `left by ${runs} dead runs: ${processes} processes ended, ${folders} folders removed\n`,
+  );
+  return 0;
+}
+
+function listCommand(): number {
+  const section = (title: string, rows: (readonly [string, string])[]) => {
+    const width = Math.max(...rows.map(([name]) => name.length));
+    return `${title}\n${rows.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`).join('\n')}\n`;
+  };
+  const summaries = (all: Record<string, { summary: string }>) =>
+    Object.entries(all).map(([name, { summary }]) => [name, summary] as const);
+  process.stdout.write(
+    [
+      section(
+        'scenarios',
+        shippedScenarios().map(name => [name, ''] as const),
+      ),
+      section('pools', summaries(registries.pools)),
+      section('faults', summaries(registries.faults)),
+      section('checks', summaries(registries.checks)),
+      section('reporters', summaries(reporters)),
+    ].join('\n'),
+  );
+  return 0;
+}
+
+function pickReporters(text: string): Reporter[] {
+  const names = [...new Set(text.split(',').map(name => name.trim()))];
+  const unknown = names.filter(name => !Object.hasOwn(reporters, name));
+  if (unknown.length > 0)
+    throw new InvalidArgumentError(
+      `no reporter "${unknown.join('", "')}"; there are ${Object.keys(reporters).join(', ')}.`,
+    );
+  // result.json is what every later command reads.
+  return [...new Set(['json', ...names])].map(name => reporters[name]!);
+}
+
+function whole(min: number, max: number): (text: string) => number {
+  return text => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < min || value > max)
+      throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+    return value;
+  };
+}
+
+function speed(text: string): number {
+  const value = Number(text);
+  if (!(value >= 1 && value <= 10_000))
+    throw new InvalidArgumentError('It must be a number from 1 to 10000.');
+  return value;
+}
+
+const list = (text: string): string[] => text.split(',').map(name => name.trim());
+
+function program(done: (code: number) => void): Command {
+  const cli = new Command('poolsoak')
+    .description(
+      'Soaks database connection pools through restarts, idle kills and exhaustion, and judges them.',
+    )
+    .version(version)
+    .exitOverride()
+    .showHelpAfterError('(poolsoak --help, poolsoak run --help)')
+    .addHelpText('after', helpText);
+  cli
+    .command('run [scenario]')
+    .description("soak a scenario's candidates; a bare name or the path of a scenario file")
+    .option('--config <file>', 'a poolsoak.config.ts whose candidates and checks are laid over the scenario')
+    .option('--candidates <names>', 'only these, comma-separated', list)
+    .addOption(
+      new Option('--host <host>', 'where the database server comes from')
+        .choices(['embedded'])
+        .default('embedded'),
+    )
+    .addOption(new Option('--engine <engine>', 'database engine').choices(['postgres']).default('postgres'))
+    .option('--seed <n>', 'fixes every submit of the scenario', whole(0, 2 ** 31))
+    .option('--repeat <n>', 'run with this many seeds, from --seed on', whole(1, 1000))
+    .option('--speed <n>', 'run the scenario this many times as fast', speed)
+    .option('--out <dir>', 'result folder, new or empty (default: poolsoak-results/<run id>)')
+    .option(
+      '--reporters <names>',
+      'files to write, comma-separated',
+      pickReporters,
+      pickReporters('text,json'),
+    )
+    .option('--exit-zero', 'exit 0 also when a candidate fails or cannot be judged')
+    .action(async (scenario: string | undefined, options: RunOptions) =>
+      done(await runCommand(scenario ?? 'fgscan-shift', options)),
+    );
+  cli
+    .command('report <dir>')
+    .description('judge and render again from the ledgers of a result folder')
+    .option('--exit-zero', 'exit 0 whatever the verdict')
+    .action((dir: string, options: { exitZero?: boolean }) => done(reportCommand(dir, options)));
+  cli
+    .command('list')
+    .description('scenarios, pools, faults, checks and reporters there are')
+    .action(() => done(listCommand()));
+  cli
+    .command('clean')
+    .description('end processes and remove folders that killed runs left behind')
+    .action(async () => done(await cleanCommand()));
+  for (const command of cli.commands) command.exitOverride();
+  return cli;
+}
+
+const helpText = `
+Exit codes: 0 pass, 1 fail, 2 unknown, 64 usage, 69 something needed is missing,
+70 a part of poolsoak was lost or has a bug, 130 SIGINT, 143 SIGTERM.
+
+  poolsoak run                              the scan page, five candidates, under three minutes
+  poolsoak run --candidates pg-pool-tuned   one of them
+  poolsoak run ./my-scenario.ts --repeat 5  yours, with five seeds
+  poolsoak report poolsoak-results/<id>     judge an earlier run again`;
+
+/** One message and an exit code for whatever was thrown. */
+function explain(error: unknown): number {
+  // commander has told it already.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.usage;
+  const { exitCode, message, stack, code } = error as Error & { exitCode?: number; code?: string };
+  if (exitCode !== undefined) {
+    process.stderr.write(`poolsoak: ${message}\n`);
+    return exitCode;
+  }
+  if (code === 'ENOSPC') {
+    process.stderr.write(`poolsoak: the disk is full: ${message}\n`);
+    return exitCodes.missing;
+  }
+  process.stderr.write(
+    `poolsoak: this is a bug of poolsoak, please report it: ${stack ?? message ?? error}\n`,
+  );
+  return exitCodes.internal;
+}
+
+async function main(): Promise<number> {
+  let code: number = exitCodes.internal;
+  try {
+    await program(result => {
+      code = result;
+    }).parseAsync(process.argv);
+    return code;
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+// Whoever reads us may leave early (`| head`): that ends the writing, not the run.
+process.stdout.on('error', () => {});
+process.stderr.on('error', () => {});
+void main().then(code => process.stdout.write('', () => process.exit(code)));

@@ -1,0 +1,3 @@
+/** The registry of reporters: one line each. */
+export { json } from './json.ts';
+export { text } from './text.ts';

@@ -1,0 +1,116 @@
+import { cpus, release, type } from 'node:os';
+import { join } from 'node:path';
+import { type Clock, wallNow } from './clock.ts';
+import { UsageError } from './failure.ts';
+import { problemText } from './load.ts';
+import { type Plan, planTrial, planWarnings } from './plan.ts';
+import { unguessable } from './random.ts';
+import type { RunFacts, TrialReport } from './report.ts';
+import type { Reporter } from './reporters/reporter.ts';
+import type { Registries, Scenario } from './scenario.ts';
+import type { SoakStatus } from './soak/soak.ts';
+import { version } from './version.ts';
+
+/** What is to be run: validated, every default filled in. */
+export interface RunRequest {
+  scenario: Scenario;
+  /** The scenario's file or bare name, as given. */
+  given: string;
+  registries: Registries;
+  candidates: readonly string[];
+  seeds: readonly number[];
+  speed: number;
+  /** null: poolsoak-results/<run id>. */
+  out: string | null;
+  reporters: readonly Reporter[];
+  /** The command line, secrets taken out. */
+  argv: readonly string[];
+}
+
+/** Whoever wants to see a run while it goes on. */
+export interface Observer {
+  trial(plan: Plan, done: number, of: number): void;
+  status(status: SoakStatus): void;
+  judged(trial: TrialReport): void;
+  warn(text: string): void;
+}
+
+export interface RunEdges {
+  clock: Clock;
+  /** Aborted by a signal (`interrupted`) or by a part of ours that died (`proxy-lost`, ...). */
+  stop: AbortController;
+  observe: Observer;
+  /** p99 of the harness's own event loop since the last call. */
+  loopDelayMs(): number | null;
+}
+
+export const ledgerName = ({ candidate, seed }: Plan): string => `${candidate}-${seed}.ledger.ndjson`;
+
+/** Every trial's plan, or one error with all that is wrong. */
+export function planRun(
+  request: RunRequest,
+  edges: RunEdges,
+): { plans: Plan[]; facts: RunFacts; out: string } {
+  const { scenario, registries, candidates, seeds, speed } = request;
+  const world = { host: 'embedded', engine: 'postgres', virtual: false } as const;
+  const planned = seeds.flatMap(seed =>
+    candidates.map(candidate =>
+      planTrial({ scenario, candidate, seed, speed, ...world, nonce: unguessable(8) }, registries),
+    ),
+  );
+  const problems = planned.slice(0, candidates.length).flatMap(each => each.problems);
+  if (problems.length > 0) throw new UsageError(problemText(request.given, problems));
+  const plans = planned.map(({ plan }) => plan);
+  const warnings = [...new Set(plans.flatMap(planWarnings))];
+  for (const warning of warnings) edges.observe.warn(warning);
+  const facts = runFacts(request, warnings);
+  return { plans, facts, out: request.out ?? join('poolsoak-results', facts.id) };
+}
+
+function runFacts(request: RunRequest, warnings: string[]): RunFacts {
+  const { scenario, candidates, seeds, speed, reporters, argv, given } = request;
+  const started = wallNow();
+  const stamp = started.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
+  const [seed = 1] = seeds;
+  return {
+    schemaVersion: 1,
+    id: `${stamp}-${scenario.name}-${unguessable(2)}`,
+    status: 'running',
+    version,
+    scenario: scenario.name,
+    story: scenario.story,
+    seed,
+    repeat: seeds.length,
+    speed,
+    virtual: false,
+    world: { engine: 'postgres', host: 'embedded', version: null },
+    candidates: [...candidates],
+    warnings,
+    reporters: reporters.map(({ name }) => name),
+    ledgers: [],
+    startedAt: started.toISOString(),
+    wallMs: 0,
+    ratio: 0,
+    argvRedacted: [...argv],
+    replay: replay(given, candidates, seed, seeds.length, speed),
+    node: process.version,
+    os: `${type()} ${release()}`,
+    cores: cpus().length,
+  };
+}
+
+const replay = (
+  given: string,
+  candidates: readonly string[],
+  seed: number,
+  repeat: number,
+  speed: number,
+): string =>
+  `poolsoak run ${given} --candidates ${candidates.join(',')} --seed ${seed}` +
+  `${repeat > 1 ? ` --repeat ${repeat}` : ''} --speed ${speed}`;
+
+/** The run is over: how it ended and how long it took. */
+export function finish(facts: RunFacts, { stop }: RunEdges): RunFacts {
+  const wallMs = wallNow().getTime() - Date.parse(facts.startedAt);
+  return { ...facts, status: stop.signal.aborted ? 'interrupted' : 'done', wallMs };
+}
