@@ -66,9 +66,8 @@ export class FaultProxy {
 
   async start(): Promise<void> {
     if (this.#settings.enabled) return;
-    const listener = new PortListener(await listenAddress(this.#settings.listen), this.#clock, c =>
-      this.#accept(c),
-    );
+    const address = await listenAddress(this.#settings.listen, 'listen tcp: ');
+    const listener = new PortListener(address, this.#clock, client => this.#accept(client));
     await listener.open();
     this.#listener = listener;
     this.#settings = { ...this.#settings, enabled: true, listen: addressText(listener.address) };
@@ -160,11 +159,11 @@ export class FaultProxy {
 }
 
 /** Toxiproxy listens on every interface when none is named; here nothing is reachable from outside unasked. */
-async function listenAddress(listen: string): Promise<Address> {
+async function listenAddress(listen: string, doing = ''): Promise<Address> {
   try {
     return await resolveAddress(listen === '' ? '127.0.0.1:0' : listen);
   } catch (error) {
-    throw new ApiError(500, `listen tcp: ${(error as Error).message}`);
+    throw new ApiError(500, `${doing}${(error as Error).message}`);
   }
 }
 

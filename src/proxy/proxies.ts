@@ -12,8 +12,9 @@ export class Proxies {
     this.#surroundings = surroundings;
   }
 
+  /** By name, as Toxiproxy lists them. */
   all(): FaultProxy[] {
-    return [...this.#byName.values()];
+    return [...this.#byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   get(name: string): FaultProxy {
