@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { type Clock, waitUntil, within } from '../clock.ts';
+import type { ProcessId } from '../guardian/journal.ts';
 import { isAlive, processTable, signalProcess } from '../guardian/processes.ts';
 import type { Cluster } from './cluster.ts';
 import { openServerLog, type ServerLog } from './server-log.ts';
@@ -26,8 +27,12 @@ interface Running {
   /** How it ended; also when it never began. */
   exited: Promise<string>;
   ended: boolean;
+  /** It has not yet accepted a connection: its end is a failed start. */
+  starting: boolean;
   /** Its end is wanted. */
   asked: boolean;
+  /** Its children when it was killed. */
+  orphans: ProcessId[];
 }
 
 const startLimitMs = 30_000;
@@ -53,10 +58,10 @@ function launch({ cluster, port, serverLog, lost }: OpenEmbedded): Running {
     child.once('error', error => resolve(error.message));
     child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
   });
-  const running: Running = { child, log, exited, ended: false, asked: false };
+  const running: Running = { child, log, exited, ended: false, starting: true, asked: false, orphans: [] };
   void exited.then(how => {
     running.ended = true;
-    if (!running.asked) lost(`PostgreSQL ended unasked (${how}): ${log.tail()}`);
+    if (!running.asked && !running.starting) lost(`PostgreSQL ended unasked (${how}): ${log.tail()}`);
   });
   return running;
 }
@@ -73,10 +78,9 @@ async function untilAccepting(
       () => true,
       () => false,
     ));
-  running.asked = true;
   const waited = await waitUntil(clock, met, { everyMs: acceptPollMs, limitMs: startLimitMs });
   if (waited === 'met' && !running.ended) {
-    running.asked = false;
+    running.starting = false;
     return;
   }
   running.child.kill('SIGKILL');
@@ -90,7 +94,7 @@ async function untilAccepting(
  * Those who lose their server to SIGKILL notice within moments and leave. Until they have, their shared memory
  * keeps a new server from starting.
  */
-async function untilOrphansGone(orphans: { pid: number; start: string }[], clock: Clock): Promise<void> {
+async function untilOrphansGone(orphans: ProcessId[], clock: Clock): Promise<void> {
   const gone = (): boolean => !orphans.some(isAlive);
   const waited = await waitUntil(clock, gone, { everyMs: 5, limitMs: goneLimitMs });
   if (waited === 'met') return;
@@ -99,20 +103,29 @@ async function untilOrphansGone(orphans: { pid: number; start: string }[], clock
   if (then !== 'met') throw new Error('processes of the killed PostgreSQL do not end');
 }
 
-async function stopProcess(running: Running, how: StopHow, clock: Clock): Promise<void> {
-  const { signal, limitMs } = stops[how];
-  const children = how === 'kill' ? childrenOf(running.child.pid) : [];
-  running.asked = true;
+/** Sends it; noted first is what must be known afterwards. */
+function send(running: Running, signal: NodeJS.Signals): void {
+  if (signal === 'SIGKILL') running.orphans = childrenOf(running.child.pid);
+  if (endings.includes(signal)) running.asked = true;
   running.child.kill(signal);
-  // A paused server would sleep on the order to stop.
-  if (how !== 'kill') running.child.kill('SIGCONT');
-  const ended = await within(clock, limitMs, running.exited, null);
-  if (ended === null)
-    throw new Error(`PostgreSQL did not stop (${how}) within ${limitMs} ms: ${running.log.tail()}`);
-  await untilOrphansGone(children, clock);
 }
 
-const childrenOf = (pid: number | undefined): { pid: number; start: string }[] =>
+async function untilGone(running: Running, what: string, limitMs: number, clock: Clock): Promise<void> {
+  const ended = await within(clock, limitMs, running.exited, null);
+  if (ended === null)
+    throw new Error(`PostgreSQL did not ${what} within ${limitMs} ms: ${running.log.tail()}`);
+  await untilOrphansGone(running.orphans, clock);
+}
+
+async function stopProcess(running: Running, how: StopHow, clock: Clock): Promise<void> {
+  const { signal, limitMs } = stops[how];
+  send(running, signal);
+  // A paused server would sleep on the order to stop.
+  if (how !== 'kill') running.child.kill('SIGCONT');
+  await untilGone(running, `stop (${how})`, limitMs, clock);
+}
+
+const childrenOf = (pid: number | undefined): ProcessId[] =>
   [...processTable().values()].filter(fact => fact.ppid === pid);
 
 export function embeddedServer(options: OpenEmbedded): EmbeddedServer {
@@ -121,6 +134,8 @@ export function embeddedServer(options: OpenEmbedded): EmbeddedServer {
   return {
     running: () => running !== null && !running.ended,
     async start(accepts) {
+      // Its end may have been asked for by a signal, which waits for nothing.
+      if (running?.asked) await untilGone(running, 'end', goneLimitMs, clock);
       if (running && !running.ended) throw new Error('PostgreSQL is running already');
       running = launch(options);
       await untilAccepting(running, accepts, clock);
@@ -129,9 +144,7 @@ export function embeddedServer(options: OpenEmbedded): EmbeddedServer {
       if (running && !running.ended) await stopProcess(running, how, clock);
     },
     signal(signal) {
-      if (!running || running.ended) return;
-      if (endings.includes(signal)) running.asked = true;
-      running.child.kill(signal);
+      if (running && !running.ended) send(running, signal);
     },
   };
 }
