@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { type JournalFile, type ProcessId, readJournal } from './journal.ts';
@@ -93,7 +93,8 @@ function removeFolder(path: string): string[] {
 
 function foldersOf(journal: JournalFile): string[] {
   const added = journal.entries.flatMap(entry => (entry.k === 'folder' ? [entry.path] : []));
-  return [...new Set([...added.reverse(), join(dirname(journal.path), journal.cookie)])];
+  const all = new Set([...added.reverse(), join(dirname(journal.path), journal.cookie)]);
+  return [...all].filter(path => !removable(path) || existsSync(path));
 }
 
 /** Ends what is left of a run: its processes, then its folders, then its journal. */

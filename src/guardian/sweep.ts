@@ -25,6 +25,12 @@ function isAbandoned({ entries, changedMs }: JournalFile, nowMs: number): boolea
   return !isAlive(run.harness) && !(guardian && isAlive(guardian));
 }
 
+/** Somebody else may have swept it in the meantime. */
+function unlessGone(error: NodeJS.ErrnoException): null {
+  if (error.code === 'ENOENT') return null;
+  throw error;
+}
+
 /** Cleans up after runs whose harness and guardian are both dead. Never touches a live run. */
 export async function sweep({
   clock = realClock,
@@ -36,7 +42,8 @@ export async function sweep({
   const swept: Swept = { runs: 0, processes: 0, folders: 0, left: [] };
   const nowMs = wallNow().getTime();
   for (const journal of listJournals(runsFolder(tmpDir)).filter(each => isAbandoned(each, nowMs))) {
-    const cleaned = await cleanRun(journal.path, clock);
+    const cleaned = await cleanRun(journal.path, clock).catch(unlessGone);
+    if (!cleaned) continue;
     swept.runs += 1;
     swept.processes += cleaned.processes;
     swept.folders += cleaned.folders;

@@ -36,6 +36,7 @@ export function keep(clock: Clock, address: Address): Kept {
   const attempt = async <T>(patience: Patience, work: (connection: Connection) => Promise<T>): Promise<T> => {
     kept = kept?.alive ? kept : await open(patience);
     const mine = kept;
+    if (closed) mine.destroy();
     try {
       return await work(mine);
     } catch (error) {

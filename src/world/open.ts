@@ -34,12 +34,15 @@ const portTries = 5;
 const connectLimitMs = 2_000;
 const folderRetries = 5;
 
-/** Nothing is told once the world is being closed: its parts then end because they are asked to. */
-function untilClosed(events: WorldEvents): { events: WorldEvents; close(): void } {
+/**
+ * Nothing is told once the world is being closed: its parts then end because they are asked to. What the
+ * server says of the harness's own connections is no fact about the application.
+ */
+function onlyWhatMatters(events: WorldEvents): { events: WorldEvents; close(): void } {
   let open = true;
   return {
     events: {
-      serverLog: line => open && events.serverLog(line),
+      serverLog: line => open && line.user !== superuser && events.serverLog(line),
       kill: kill => open && events.kill(kill),
       lost: (part, detail) => open && events.lost(part, detail),
     },
@@ -145,7 +148,7 @@ async function open(options: OpenWorld, undo: Undo): Promise<World> {
 /** A PostgreSQL of our own behind the fault proxy. When opening fails, what was open already is closed. */
 export async function openWorld(options: OpenWorld): Promise<World> {
   const undo = openUndo();
-  const muted = untilClosed(options.events);
+  const muted = onlyWhatMatters(options.events);
   void options.guardian.lost.then(detail => muted.events.lost('guardian', detail));
   let closed: Promise<void> | null = null;
   const close = (): Promise<void> => {

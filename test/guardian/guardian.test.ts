@@ -1,13 +1,15 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { realClock } from '../../src/clock.ts';
 import { openGuardian } from '../../src/guardian/guardian.ts';
 import { runsFolder } from '../../src/guardian/journal.ts';
 import { isAlive } from '../../src/guardian/processes.ts';
+import { sweep } from '../../src/guardian/sweep.ts';
 import {
   eventually,
+  fixture,
   guardianOf,
   journalText,
   kill,
@@ -155,6 +157,18 @@ describe('a harness that is killed', () => {
       await nothingLeft(tmp.path, harness.cookie, known);
     },
   );
+
+  test.each([40, 60, 80, 100, 120])('%d ms after its start leaves nothing that is not swept', async ms => {
+    const child = spawn(process.execPath, [fixture, tmp.path, 'sleepers'], fds);
+    await realClock.sleepMs(ms);
+    kill(child);
+    const runs = runsFolder(tmp.path);
+    const left = () => (existsSync(runs) ? readdirSync(runs) : []);
+    await eventually(async () => {
+      const { left: stuck } = await sweep({ tmpDir: tmp.path });
+      return stuck.length === 0 && left().length === 0;
+    }, 'nothing left');
+  });
 
   test('is told when its guardian is killed', async () => {
     const harness = await startHarness(tmp.path, 'nothing');

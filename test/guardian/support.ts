@@ -24,7 +24,7 @@ export interface Harness {
   heard(ev: string): Promise<Record<string, unknown>>;
 }
 
-const fixture = fileURLToPath(new URL('./fixtures/harness.mjs', import.meta.url));
+export const fixture = fileURLToPath(new URL('./fixtures/harness.mjs', import.meta.url));
 
 /** Starts the fixture in a process of its own; it has a guardian when this resolves. */
 export async function startHarness(tmpDir: string, what: string): Promise<Harness> {

@@ -168,6 +168,22 @@ test(
   },
 );
 
+test.runIf(isRoot)(
+  'a temp folder only root can enter does not keep the server from its data',
+  slow,
+  async () => {
+    const { guardian, tmp, close } = await withGuardian();
+    chmodSync(tmp, 0o700);
+    const { events } = listen();
+    const world = await openWorld({ ...options, guardian, events });
+    const elsewhere = `/tmp/poolsoak-${guardian.cookie}`;
+    expect(existsSync(elsewhere)).toBe(true);
+    await world.close();
+    await close();
+    expect(existsSync(elsewhere)).toBe(false);
+  },
+);
+
 const account = isRoot ? serverAccount() : null;
 const here = fileURLToPath(new URL('.', import.meta.url));
 test.runIf(account && canReach(join(here, 'x'), account))(

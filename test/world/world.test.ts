@@ -105,7 +105,9 @@ describe('the side door', () => {
     await open.query(insert(`VALUES ('t', 99, 99, 1, 0, 1, '${sha}', true)`));
     await aborted.query('BEGIN');
     expect(await codeOf(aborted.query(insert(`VALUES ('t', 1, 1, 1, 0, 1, '${sha}', false)`)))).toBe('23514');
-    expect(await it.world.sideDoor.sessions()).toMatchObject({ sessions: 2, idle: 0, idleInTransaction: 2 });
+    const inTransaction = async () => (await it.world.sideDoor.sessions()).idleInTransaction;
+    // The error comes before the session is idle again.
+    await eventually(async () => (await inTransaction()) === 2, 'both are idle in their transactions');
     expect(await it.world.sideDoor.endAppSessions()).toBe(2);
     expect(await it.world.sideDoor.sessions()).toMatchObject({ sessions: 0 });
     expect(await it.world.sideDoor.endAppSessions()).toBe(0);
@@ -113,6 +115,8 @@ describe('the side door', () => {
     await it.world.sideDoor.readRows(trial, row => row.session === 99 && late.push(row));
     expect(late).toEqual([]);
     expect(it.heard.log.filter(line => line.sqlState === '23514')).toEqual([]);
+    expect(it.heard.log.filter(line => line.user === 'postgres')).toEqual([]);
+    expect(it.heard.log.filter(line => line.sqlState === '57P01')).toHaveLength(2);
   });
 
   test('takes no trial id that is more than a name', async () => {
