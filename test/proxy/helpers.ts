@@ -187,3 +187,28 @@ export function driver(url: string) {
     },
   };
 }
+
+/** A link through the proxy over which both sides have spoken, so that it surely is open. */
+export async function linked(port: number, up: Upstream): Promise<{ client: Peer; server: Peer }> {
+  const index = up.peers.length;
+  const client = await dial(port);
+  client.socket.write('hi');
+  const server = await up.peer(index);
+  await server.has('hi');
+  server.socket.write('yo');
+  await client.has('yo');
+  for (const peer of [client, server]) peer.received = Buffer.alloc(0);
+  return { client, server };
+}
+
+/**
+ * All that was sent before has surely been looked at: loopback delivers at once, the proxy lives on this event loop, and
+ * each request is several turns of it. For claims that nothing happens.
+ */
+export async function settled({
+  call,
+}: {
+  call: (method: string, path: string) => Promise<unknown>;
+}): Promise<void> {
+  for (let i = 0; i < 5; i += 1) await call('GET', '/version');
+}
