@@ -1,0 +1,150 @@
+import type { Attempt, Conn, LedgerRecord } from '../ledger/record.ts';
+import { ints, RowIndex, times } from './columns.ts';
+import type { Life, Lives } from './lives.ts';
+
+/** Every connection and every lease of a trial, in columns. NaN: it did not happen. */
+export class ConnectionTable {
+  readonly life = ints();
+  readonly conn = ints();
+  readonly openingMs = times();
+  readonly openMs = times();
+  readonly closeMs = times();
+  /** -1: unknown. */
+  readonly localPort = ints();
+  readonly lastLease = ints();
+  readonly leases = new LeaseTable();
+  opened = 0;
+  closed = 0;
+  #byLife = new Map<number, RowIndex>();
+  #lives: Lives;
+
+  constructor(lives: Lives) {
+    this.#lives = lives;
+  }
+
+  get length(): number {
+    return this.life.length;
+  }
+
+  add({ worker, life, conn, ev, atMs, localPort, i }: LedgerRecord & Conn): void {
+    const at = this.#rowOf(this.#lives.of(worker, life), conn);
+    if (localPort !== null) this.localPort.set(at, localPort);
+    if (ev === 'opening') this.openingMs.set(at, atMs);
+    else if (ev === 'open') this.#open(at, atMs);
+    else if (ev === 'borrow') this.#borrow(at, atMs, i);
+    else if (ev === 'release') this.#giveBack(at, atMs);
+    else this.#close(at, atMs);
+  }
+
+  find(life: Life, conn: number): number | undefined {
+    return this.#byLife.get(life.row)?.get(conn);
+  }
+
+  lifeOf(at: number): Life {
+    return this.#lives.all[this.life.get(at)] as Life;
+  }
+
+  /** When it was gone for its worker: closed, or the worker dead; Infinity: never. */
+  endMs(at: number): number {
+    const closeMs = this.closeMs.get(at);
+    return Number.isNaN(closeMs) ? this.lifeOf(at).endMs : closeMs;
+  }
+
+  /** When a lease was over, whoever ended it. */
+  leaseEndMs(lease: number): number {
+    const releaseMs = this.leases.releaseMs.get(lease);
+    return Number.isNaN(releaseMs) ? this.endMs(this.leases.connection.get(lease)) : releaseMs;
+  }
+
+  /**
+   * The lease an attempt ran on: of its connection's leases, the one borrowed nearest to `acquiredAt`.
+   * Looked for from the newest, since a submit settles soon after its lease. A connection that tells of
+   * no borrows (no pool, no lease) is leased from then on. null: nothing was acquired.
+   */
+  leaseOf(life: Life, attempt: Attempt, line: number): number | null {
+    if (attempt.acquiredAt === null) return null;
+    const at = attempt.conn === null ? undefined : this.find(life, attempt.conn);
+    if (at === undefined) return this.#supposed(life, attempt, line);
+    let best = this.lastLease.get(at);
+    if (best < 0) return this.#borrow(at, attempt.acquiredAt, line);
+    const distance = (lease: number) =>
+      Math.abs(this.leases.borrowMs.get(lease) - (attempt.acquiredAt as number));
+    for (let older = this.leases.previous.get(best); older >= 0; older = this.leases.previous.get(best)) {
+      if (distance(older) >= distance(best)) break;
+      best = older;
+    }
+    return best;
+  }
+
+  /** The worker tells of no connections: one of its own for each attempt, given back at its end. */
+  #supposed(life: Life, { acquiredAt, endedAt }: Attempt, line: number): number {
+    const at = this.#rowOf(life, -1 - this.length);
+    const lease = this.#borrow(at, acquiredAt as number, line);
+    if (endedAt !== null) this.#giveBack(at, endedAt);
+    return lease;
+  }
+
+  #rowOf(life: Life, conn: number): number {
+    let index = this.#byLife.get(life.row);
+    if (!index) {
+      index = new RowIndex();
+      this.#byLife.set(life.row, index);
+    }
+    const known = index.get(conn);
+    if (known !== undefined) return known;
+    const at = this.life.push(life.row);
+    this.conn.push(conn);
+    for (const column of [this.openingMs, this.openMs, this.closeMs]) column.push(Number.NaN);
+    for (const column of [this.localPort, this.lastLease]) column.push(-1);
+    index.set(conn, at);
+    return at;
+  }
+
+  #open(at: number, atMs: number): void {
+    this.opened += 1;
+    this.openMs.set(at, atMs);
+  }
+
+  #borrow(at: number, atMs: number, line: number): number {
+    this.#giveBack(at, atMs);
+    const lease = this.leases.add(at, atMs, this.lastLease.get(at), line);
+    this.lastLease.set(at, lease);
+    return lease;
+  }
+
+  #giveBack(at: number, atMs: number): void {
+    const lease = this.lastLease.get(at);
+    if (lease >= 0 && Number.isNaN(this.leases.releaseMs.get(lease))) this.leases.releaseMs.set(lease, atMs);
+  }
+
+  #close(at: number, atMs: number): void {
+    if (!Number.isNaN(this.closeMs.get(at))) return;
+    this.closed += 1;
+    this.closeMs.set(at, atMs);
+    this.#giveBack(at, atMs);
+  }
+}
+
+/** From borrow to release of one connection, by one attempt. */
+class LeaseTable {
+  readonly connection = ints();
+  readonly borrowMs = times();
+  readonly releaseMs = times();
+  readonly previous = ints();
+  /** Row of the submit that borrowed it; -1: unknown (its worker died before it could say). */
+  readonly submit = ints();
+  readonly line = ints();
+
+  get length(): number {
+    return this.connection.length;
+  }
+
+  add(connection: number, borrowMs: number, previous: number, line: number): number {
+    this.borrowMs.push(borrowMs);
+    this.releaseMs.push(Number.NaN);
+    this.previous.push(previous);
+    this.submit.push(-1);
+    this.line.push(line);
+    return this.connection.push(connection);
+  }
+}
