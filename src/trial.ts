@@ -18,7 +18,7 @@ export interface StartedTrial {
 const serverLinesMax = 50_000;
 
 /** The trial's own clock, and its ear for what the world says without being asked. */
-export function startTrial({ clock: realClock, stop }: RunEdges): StartedTrial {
+export function startTrial({ clock: realClock, stop }: Pick<RunEdges, 'clock' | 'stop'>): StartedTrial {
   const clock = trialClock(realClock);
   let ledger: Ledger | null = null;
   let serverLines = 0;

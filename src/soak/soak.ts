@@ -28,6 +28,8 @@ export interface SoakContext {
   signal: AbortSignal;
   loopDelayMs(): number | null;
   watch(status: SoakStatus): void;
+  /** A phase begins. */
+  entered?(phase: string): void;
 }
 
 /** For the eye, read whenever one likes while the soak runs. */
@@ -58,7 +60,7 @@ export async function soak(context: SoakContext): Promise<void> {
   const slots: WorkerSlot[] = [];
   const driver = new Driver({ plan, clock, ledger, slots, random: seeded('arrivals', plan.seed) });
   for (let worker = 0; worker < plan.workers; worker += 1) slots.push(slot(worker, context, tables, driver));
-  const phase = phases(ledger, slots);
+  const phase = phases(ledger, slots, context.entered);
   context.watch({
     phase: () => phase.name,
     elapsedMs: () => clock.nowMs(),
@@ -108,11 +110,12 @@ interface Phases {
   enter(name: string): void;
 }
 
-function phases(ledger: Ledger, slots: readonly WorkerSlot[]): Phases {
+function phases(ledger: Ledger, slots: readonly WorkerSlot[], entered?: (phase: string) => void): Phases {
   const phase: Phases = {
     name: 'starting',
     enter(name) {
       phase.name = name;
+      entered?.(name);
       ledger.append({ k: 'note', what: 'phase', name, ok: true, detail: null });
       for (const each of slots) each.mark(name);
     },

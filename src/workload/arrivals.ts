@@ -17,26 +17,34 @@ interface Next {
 }
 
 /**
- * Every submit of a trial in order of time, made as it is asked for. Each session has its own chance, so
- * that one more session moves no other.
+ * Every submit of a trial in order of time, made as it is asked for. Each session has its own chance, and
+ * its rhythm, bursts and mistakes each their own, so that changing one moves no other.
  */
 export function* arrivals(workload: PlannedWorkload, durationMs: number, random: Random): Generator<Arrival> {
-  const draws = Array.from({ length: workload.sessions }, (_, session) => random.fork('session', session));
   const due = new DueQueue();
-  for (const [session, draw] of draws.entries()) {
-    due.push({ atMs: afterBreaks(draw.next() * workload.everyMs, workload, draw), session, rhythm: true });
-    for (const { atMs, overMs, submits } of workload.bursts)
-      for (let n = 0; n < submits; n += 1)
-        due.push({ atMs: atMs + draw.next() * overMs, session, rhythm: false });
-  }
-  const seqs = new Uint32Array(workload.sessions);
+  const sessions = Array.from({ length: workload.sessions }, (_, session) => {
+    const rhythm = random.fork('rhythm', session);
+    due.push({
+      atMs: afterBreaks(rhythm.next() * workload.everyMs, workload, rhythm),
+      session,
+      rhythm: true,
+    });
+    for (const atMs of burstTimes(workload, random.fork('bursts', session)))
+      due.push({ atMs, session, rhythm: false });
+    return { rhythm, mistakes: random.fork('mistakes', session), seq: 0 };
+  });
   for (let next = due.pop(); next && next.atMs < durationMs; next = due.pop()) {
-    const { atMs, session, rhythm } = next;
-    const draw = draws[session]!;
-    const valid = draw.next() >= workload.rejected;
-    if (rhythm) due.push({ ...next, atMs: afterBreaks(atMs + gapMs(workload, draw), workload, draw) });
-    yield { scheduledMs: atMs, session, seq: seqs[session]!++, valid };
+    const { atMs, session } = next;
+    const own = sessions[session]!;
+    if (next.rhythm)
+      due.push({ ...next, atMs: afterBreaks(atMs + gapMs(workload, own.rhythm), workload, own.rhythm) });
+    yield { scheduledMs: atMs, session, seq: own.seq++, valid: own.mistakes.next() >= workload.rejected };
   }
+}
+
+function* burstTimes({ bursts }: PlannedWorkload, draw: Random): Generator<number> {
+  for (const { atMs, overMs, submits } of bursts)
+    for (let n = 0; n < submits; n += 1) yield atMs + draw.next() * overMs;
 }
 
 const gapMs = ({ everyMs, jitter }: PlannedWorkload, draw: Random): number =>

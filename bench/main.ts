@@ -1,0 +1,17 @@
+import { say } from './figures.ts';
+import { memory } from './memory.ts';
+import { parts } from './parts.ts';
+import { throughput } from './throughput.ts';
+
+/** `npm run bench [-- parts throughput memory]`: each a ratio of two things measured in one run. */
+const benches: Record<string, () => Promise<boolean>> = { parts, throughput, memory };
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter(name => !Object.hasOwn(benches, name));
+if (unknown.length > 0) {
+  say(`no benchmark ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}`);
+  process.exit(64);
+}
+let met = true;
+for (const name of asked.length > 0 ? asked : Object.keys(benches)) met = (await benches[name]!()) && met;
+process.exit(met ? 0 : 1);

@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import { type PlanRequest, planTrial, planWarnings } from '../src/plan.ts';
+import { registries } from '../src/registries.ts';
+import { type ScenarioInput, validateScenario } from '../src/scenario.ts';
+import { story } from './fixtures/story.ts';
+
+const planned = (over: Partial<ScenarioInput> = {}, request: Partial<PlanRequest> = {}) => {
+  const { scenario, problems } = validateScenario(story(over), registries);
+  expect(problems).toEqual([]);
+  const base = {
+    candidate: 'good',
+    seed: 1,
+    speed: 1,
+    host: 'embedded',
+    engine: 'postgres',
+    virtual: false,
+    nonce: 'n',
+  } as const;
+  return planTrial({ ...base, scenario: scenario!, ...request }, registries);
+};
+
+const tuned = {
+  good: {
+    pool: 'pg-pool',
+    settings: {
+      idleTimeoutMillis: 60_000,
+      maxLifetimeSeconds: 300,
+      keepAliveInitialDelayMillis: 10_000,
+      query_timeout: 5000,
+    },
+  },
+} as const;
+
+describe('a plan', () => {
+  it('scales what the scenario and the settings name, and nothing else', () => {
+    const { plan } = planned(
+      {
+        candidates: tuned,
+        faults: [{ at: '1s', fault: { fault: 'restart-database', settings: { down: '200ms' } } }],
+      },
+      { speed: 20 },
+    );
+    expect(plan).toMatchObject({ durationMs: 100, patienceMs: 100, secondMs: 50, respawnMs: 50 });
+    expect(plan.candidateSpec.settings).toMatchObject({
+      idleTimeoutMillis: 3000,
+      maxLifetimeSeconds: 15,
+      query_timeout: 250,
+      // The kernel's, in whole seconds.
+      keepAliveInitialDelayMillis: 10_000,
+      max: 10,
+      connectionTimeoutMillis: 0,
+    });
+    expect(plan.faults).toMatchObject([
+      { id: 'restart-database-1', atMs: 50, untilMs: 60, settings: { down: 10, how: 'fast' } },
+    ]);
+    expect(plan.candidateSpec.written).toMatchObject({ settings: tuned.good.settings });
+  });
+
+  it("scales the pool's own defaults too", () => {
+    expect(planned({}, { speed: 10 }).plan.candidateSpec.settings.idleTimeoutMillis).toBe(1000);
+  });
+
+  it('is the same for the same request, and its trial another for another nonce', () => {
+    expect(planned()).toEqual(planned());
+    expect(planned({}, { nonce: 'm' }).plan.trial).not.toBe(planned().plan.trial);
+    expect(planned().plan.trial).toMatch(/^[0-9a-f]{12}$/);
+  });
+
+  it('refuses a speed that takes a knob below its floor, and names the largest that works', () => {
+    const { problems } = planned({ candidates: tuned }, { speed: 400 });
+    expect(problems).toEqual([
+      {
+        path: 'candidates.good.settings.query_timeout',
+        message:
+          '5000 is 12.5 ms real at speed 400, under its floor of 20 ms; the largest speed that works is 250',
+      },
+    ]);
+  });
+
+  it('warns of pools that are larger than the server, together', () => {
+    expect(planWarnings(planned({ workers: 4 }).plan)).toEqual([
+      'candidate good: 4 workers x max 10 = 40 connections, but the server has 20 slots for the app: it can run out of them',
+    ]);
+    expect(planWarnings(planned({ workers: 2 }).plan)).toEqual([]);
+  });
+
+  it("lets a scenario's check replace the default of the same id, its durations scaled", () => {
+    const { plan } = planned({ checks: [{ check: 'recovers', within: '30s' }] }, { speed: 10 });
+    const recovers = plan.checks.filter(({ id }) => id === 'recovers');
+    expect(recovers).toMatchObject([{ settings: { withinMs: 3000 } }]);
+    expect(plan.checks.map(({ id }) => id)).toEqual(
+      expect.arrayContaining(['lost', 'unsaved', 'exhaustion']),
+    );
+  });
+});
