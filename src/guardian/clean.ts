@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { type JournalFile, type ProcessId, readJournal } from './journal.ts';
 import { type ProcessFact, processTable, scansAll, signalProcess, startedWith } from './processes.ts';
+import { releaseAllSharedMemory } from './shared-memory.ts';
 
 export interface Cleaned {
   processes: number;
@@ -83,6 +84,7 @@ function removable(path: string): boolean {
 
 function removeFolder(path: string): string[] {
   if (!removable(path)) return [`folder ${path} (not removed: too near the root)`];
+  releaseAllSharedMemory(path);
   try {
     rmSync(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
     return [];

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { Clock } from '../clock.ts';
 import type { Guardian } from '../guardian/guardian.ts';
+import { releaseSharedMemory } from '../guardian/shared-memory.ts';
 import { unguessable } from '../random.ts';
 import { type Cluster, makeCluster } from './cluster.ts';
 import { type Address, type Connection, connect } from './connection.ts';
@@ -103,7 +104,10 @@ async function open(options: OpenWorld, undo: Undo): Promise<World> {
   const passwords = { app: unguessable(16), superuser: unguessable(16) };
   const name = `${options.trial}-${unguessable(3)}`;
   const { cluster, home } = await makeCluster({ ...options, name, password: passwords.superuser });
-  undo.add('data folder', () => rm(home, { recursive: true, force: true, maxRetries: folderRetries }));
+  undo.add('data folder', () => {
+    releaseSharedMemory(cluster.data);
+    return rm(home, { recursive: true, force: true, maxRetries: folderRetries });
+  });
   const { server, port, version } = await startServer(cluster, passwords, options, undo);
   const direct: Address = { host, port, user: superuser, password: passwords.superuser, database };
   const side = keep(clock, direct);

@@ -1,5 +1,14 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,6 +36,12 @@ const postmaster = (cookie: string) => {
   return servers.find(fact => !servers.some(other => other.pid === fact.ppid))!;
 };
 
+/** System V shared memory made by this process. */
+const segmentsOf = (pid: number): number =>
+  readFileSync('/proc/sysvipc/shm', 'latin1')
+    .split('\n')
+    .filter(line => Number(line.trim().split(/\s+/)[4]) === pid).length;
+
 describe('closing a world', () => {
   test('leaves no process and no folder but the guardian and its own', slow, async () => {
     const { guardian, close } = await withGuardian();
@@ -42,6 +57,8 @@ describe('closing a world', () => {
 
   test('works with the server killed and the proxy stopped', slow, async () => {
     const it = await openTestWorld();
+    const { pid } = postmaster(it.guardian.cookie);
+    expect(segmentsOf(pid)).toBe(1);
     await it.world.server.stop('kill');
     const [proxy] = named(it.guardian.cookie, 'node')
       .filter(fact => fact.ppid === process.pid)
@@ -49,6 +66,7 @@ describe('closing a world', () => {
     process.kill(proxy!.pid, 'SIGSTOP');
     await it.close();
     expect(processesOf(it.guardian.cookie)).toEqual([]);
+    expect(segmentsOf(pid)).toBe(0);
   });
 });
 
