@@ -61,7 +61,7 @@ export interface SideDoor {
   createTables(trial: string): Promise<{ writes: string; keys: string }>;
   /** Sessions of the app's user. Rejects while the server is away. */
   sessions(): Promise<SessionCounts>;
-  /** Ends every session of the app's user; the count that were left. */
+  /** Ends every session of the app's user and waits until none is left: how many there were. Rejects when some stay. */
   endAppSessions(): Promise<number>;
   preparedTransactions(): Promise<number>;
   /** Every row of the write table, in (session, seq, row, attempt) order, from one snapshot. */
