@@ -43,6 +43,8 @@ export class Lane {
     source.on('data', this.#onData);
     source.on('end', this.#onEnd);
     sink.on('drain', this.#onDrain);
+    // A client may connect and end while its upstream is dialed.
+    if (source.readableEnded) this.finish('fin');
   }
 
   add(name: string, make: (next: Next) => Stage): void {

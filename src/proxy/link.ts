@@ -142,6 +142,7 @@ export class Link {
     this.#watches.clear();
   }
 
+  /** A reset, seen as one: libuv reports a reset behind unread bytes as an end, and then it is passed on as that. */
   #broken(socket: Socket): void {
     const { upstream, downstream } = this.#lanes ?? {};
     if (socket === this.#upstream) this.#upstreamEnded();
@@ -157,7 +158,8 @@ export class Link {
   }
 
   #upstreamEnded(): void {
-    if (this.#state !== 'closed' && !this.#client.readableEnded) this.#host.upstreamFailed();
+    if (this.#state === 'closed') return;
+    if (this.#state === 'dialing' || !this.#client.readableEnded) this.#host.upstreamFailed();
   }
 
   #closed(): void {

@@ -6,9 +6,14 @@ import type { KillEvent, ProxyEvent } from '../../src/proxy/events.ts';
 import { startProxyServer } from '../../src/proxy/server.ts';
 
 /** Waits for a condition; the limit only bounds a test that has failed already. */
-export async function until(what: string, met: () => boolean, limitMs = 8000): Promise<void> {
+export async function until(
+  what: string | (() => string),
+  met: () => boolean,
+  limitMs = 8000,
+): Promise<void> {
   const waited = await waitUntil(realClock, met, { everyMs: 2, limitMs });
-  if (waited !== 'met') throw new Error(`not within ${limitMs} ms: ${what}`);
+  if (waited !== 'met')
+    throw new Error(`not within ${limitMs} ms: ${typeof what === 'string' ? what : what()}`);
 }
 
 /** A clock that stands still until it is told to go on. */
@@ -72,19 +77,25 @@ export class Peer {
   }
 
   has(text: string): Promise<void> {
-    return until(`${JSON.stringify(text)} after ${JSON.stringify(this.text)}`, () => this.text === text);
+    return until(
+      () => `${JSON.stringify(text)}, has ${JSON.stringify(this.text)}`,
+      () => this.text === text,
+    );
   }
 
   saw(event: string): Promise<void> {
-    return until(`${event} after ${this.events}`, () => this.events.includes(event));
+    return until(
+      () => `${event}, saw ${this.events}`,
+      () => this.events.includes(event),
+    );
   }
 }
 
 export interface Upstream {
   port: number;
   peers: Peer[];
-  /** The server side of a client's link. */
-  peer(index: number): Promise<Peer>;
+  /** Refuses from now on; what is open stays. */
+  shut(): void;
   close(): void;
 }
 
@@ -107,10 +118,7 @@ export async function upstream(port = 0, onPeer: (peer: Peer) => void = () => {}
   return {
     port: portOf(server),
     peers,
-    async peer(index) {
-      await until(`upstream connection ${index}`, () => peers.length > index);
-      return peers[index]!;
-    },
+    shut: () => void server.close(),
     close,
   };
 }
@@ -190,11 +198,12 @@ export function driver(url: string) {
 
 /** A link through the proxy over which both sides have spoken, so that it surely is open. */
 export async function linked(port: number, up: Upstream): Promise<{ client: Peer; server: Peer }> {
-  const index = up.peers.length;
   const client = await dial(port);
   client.socket.write('hi');
-  const server = await up.peer(index);
-  await server.has('hi');
+  // Not simply the next one: a mirror dials the upstream, too.
+  const greeted = () => up.peers.find(({ text }) => text === 'hi');
+  await until('the greeting at the upstream', () => greeted() !== undefined);
+  const server = greeted()!;
   server.socket.write('yo');
   await client.has('yo');
   for (const peer of [client, server]) peer.received = Buffer.alloc(0);
