@@ -46,7 +46,8 @@ export class Notes {
 
   #note({ what, name, ok, detail, i, t }: LedgerRecord & Note): void {
     if (what === 'phase' && name === 'drain') this.drainMs ??= t;
-    if (what === 'trouble') this.#trouble.add(troubles[name] ?? 'interrupted');
+    // What went on regardless (`ok`) is a remark; whatever else stopped the trial, it was cut short.
+    if (what === 'trouble' && !ok) this.#trouble.add(troubles[name] ?? 'interrupted');
     if (what === 'control' && !ok) this.lostByServer.push(...spanOf(detail));
     if (what !== 'final-read') return;
     this.finalRead.steps.push({ name, ok, detail, line: i });

@@ -1,0 +1,15 @@
+export { acquire } from './acquire.ts';
+export { connections } from './connections.ts';
+export { crash } from './crash.ts';
+export { duplicated } from './duplicated.ts';
+export { exhaustion } from './exhaustion.ts';
+export { latency } from './latency.ts';
+export { lost } from './lost.ts';
+export { memory } from './memory.ts';
+export { phantom } from './phantom.ts';
+export { poisoned } from './poisoned.ts';
+export { recovers } from './recovers.ts';
+export { torn } from './torn.ts';
+export { unexpected } from './unexpected.ts';
+export { unsaved } from './unsaved.ts';
+export { workerProtocol } from './worker-protocol.ts';

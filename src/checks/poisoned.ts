@@ -1,0 +1,24 @@
+import { type Check, unlessMachine } from './check.ts';
+import { hintText } from './hints.ts';
+import { judgeNone, noneAllowed } from './none.ts';
+
+export const poisoned: Check = {
+  id: 'poisoned',
+  summary: 'outside outages the pool hands out no dead connection',
+  kind: 'liveness',
+  settings: noneAllowed,
+  durations: [],
+  byDefault: true,
+  needsRows: false,
+  judge(metrics, settings, { plan }) {
+    const { poisonedOutsideOutages, poisonedSpoilt } = metrics.connections;
+    const of = (count: number) =>
+      judgeNone(settings, {
+        count,
+        thing: 'borrow outside outages of a connection that was dead or hung past patience',
+        lines: metrics.examples['poisoned-outside-outages'],
+        hint: hintText(plan, 'poisoned'),
+      });
+    return unlessMachine(metrics, of(poisonedOutsideOutages), of(poisonedOutsideOutages - poisonedSpoilt));
+  },
+};
