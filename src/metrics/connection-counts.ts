@@ -1,26 +1,36 @@
 import type { Attempts } from './attempts.ts';
 import { times } from './columns.ts';
-import type { Spread } from './histogram.ts';
+import { Spread } from './histogram.ts';
 import { mostAtOnce, type Span, touches } from './spans.ts';
 import type { Tables } from './tables.ts';
 import type { Timeline } from './timeline.ts';
 import type { Connections } from './types.ts';
 
-/** Counts of connections; `connect` is filled with how long opening one took outside faults. */
+/** Real ms in which a fresh process compiles its code: what connecting costs then is not what it costs. */
+const warmUpMs = 500;
+
+/** Counts of connections; `warm` is filled with how long opening one took outside faults, once warm. */
 export function connectionsOf(
   tables: Tables,
   { anyFault }: Timeline,
   { poisoned, refusals }: Attempts,
-  connect: Spread,
+  warm: Spread,
 ): { counts: Connections; clientMaxIn: (span: Span) => number } {
   const { connections, vitals, logRefusals } = tables;
   const [opens, ends] = [times(), times()];
+  const connect = new Spread();
+  const firstMs = new Map<number, number>();
   for (let at = 0; at < connections.length; at += 1) {
     const [openingMs, openMs] = [connections.openingMs.get(at), connections.openMs.get(at)];
+    const life = connections.life.get(at);
+    const sinceMs = firstMs.get(life) ?? openingMs;
+    firstMs.set(life, sinceMs);
     if (Number.isNaN(openMs)) continue;
     opens.push(openMs);
     ends.push(connections.endMs(at));
-    if (openingMs <= openMs && !touches(anyFault, openingMs, openMs)) connect.add(openMs - openingMs);
+    if (!(openingMs <= openMs) || touches(anyFault, openingMs, openMs)) continue;
+    connect.add(openMs - openingMs);
+    if (openingMs - sinceMs >= warmUpMs) warm.add(openMs - openingMs);
   }
   const [starts, overs] = [opens.sorted(), ends.sorted()];
   const always = { fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY };

@@ -44,6 +44,12 @@ export class ConnectionTable {
     return this.#lives.all[this.life.get(at)] as Life;
   }
 
+  /** When it began to take up a slot; NaN: its worker never told of it. */
+  startMs(at: number): number {
+    const openingMs = this.openingMs.get(at);
+    return Number.isNaN(openingMs) ? this.openMs.get(at) : openingMs;
+  }
+
   /** When it was gone for its worker: closed, or the worker dead; Infinity: never. */
   endMs(at: number): number {
     const closeMs = this.closeMs.get(at);
@@ -119,7 +125,8 @@ export class ConnectionTable {
 
   #close(at: number, atMs: number): void {
     if (!Number.isNaN(this.closeMs.get(at))) return;
-    this.closed += 1;
+    // What never opened (refused, timed out) has nothing to close.
+    if (!Number.isNaN(this.openMs.get(at))) this.closed += 1;
     this.closeMs.set(at, atMs);
     this.#giveBack(at, atMs);
   }

@@ -7,7 +7,7 @@ const printedOver = 0.05;
 /** Over this, waiting times and recoveries say more about the compression than about the candidate. */
 export const blindingOver = 0.2;
 
-/** What `--speed` could not scale, against the shortest scaled duration it races with. */
+/** What `--speed` could not scale, against the shortest scaled duration it races with. `connect`: once warm. */
 export function distortionOf(tables: Tables, connect: Spread): Distortion[] {
   if (tables.plan.speed <= 1) return [];
   const all = [connecting(tables, connect), restarting(tables), looping(tables), reaping(tables)];
@@ -30,7 +30,7 @@ function race(
 }
 
 const connecting = ({ plan }: Tables, connect: Spread): Distortion | null =>
-  race('connect', connect.rawPercentileMs(0.95), [
+  race('connect', connect.steadyPercentileMs(0.95), [
     { against: 'patience', againstMs: plan.patienceMs },
     { against: 'acquire timeout', againstMs: plan.candidateSpec.acquireTimeoutMs },
   ]);

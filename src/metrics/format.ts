@@ -21,6 +21,8 @@ export const shareText = (share: number): string => `${digits(share * 100)} %`;
 export const countText = (count: number, thing: string): string =>
   `${count} ${thing}${count === 1 ? '' : 's'}`;
 
-/** "(ledger lines 12, 40)": where to look; nothing without any. */
+/** "(ledger lines 13, 41)": where to look; nothing without any. Editors count lines from 1, records from 0. */
 export const linesText = (lines: readonly number[] | undefined): string =>
-  lines && lines.length > 0 ? ` (ledger line${lines.length === 1 ? '' : 's'} ${lines.join(', ')})` : '';
+  lines && lines.length > 0
+    ? ` (ledger line${lines.length === 1 ? '' : 's'} ${lines.map(i => i + 1).join(', ')})`
+    : '';

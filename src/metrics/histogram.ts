@@ -47,6 +47,12 @@ export class Spread {
     return round3(Math.min(ms, this.#maxMs));
   }
 
+  /** The value at p, or, of few samples, at the highest percentile that has as many above it as print needs. */
+  steadyPercentileMs(p: number): number | null {
+    if (this.n < 2 * samplesAboveMin) return null;
+    return this.rawPercentileMs(Math.min(p, 1 - samplesAboveMin / this.n));
+  }
+
   percentileMs(p: number): number | null {
     // Rounded: 100 * (1 - 0.95) is 5.000000000000004 or 4.999999999999999 by chance.
     const above = Math.round(this.n * (1 - p) * 1e6) / 1e6;

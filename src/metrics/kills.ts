@@ -95,12 +95,10 @@ export class Kills {
   #join(record: LedgerRecord & Kill, samePort: readonly number[]): JoinedKill {
     const { connections } = this.#tables;
     const { atMs } = record;
-    const startMs = (at: number): number => {
-      const openingMs = connections.openingMs.get(at);
-      return Number.isNaN(openingMs) ? connections.openMs.get(at) : openingMs;
-    };
-    const open = samePort.filter(at => startMs(at) <= atMs && connections.endMs(at) >= atMs - clockSlackMs);
-    const connection = open.sort((a, b) => startMs(b) - startMs(a))[0] ?? null;
+    const open = samePort.filter(
+      at => connections.startMs(at) <= atMs && connections.endMs(at) >= atMs - clockSlackMs,
+    );
+    const connection = open.sort((a, b) => connections.startMs(b) - connections.startMs(a))[0] ?? null;
     const discoveredMs = connection === null ? null : this.#discoveredMs(connection, atMs);
     return { record, connection, discoveredMs, submitsHit: 0, blockedFromMs: atMs, blockedToMs: null };
   }

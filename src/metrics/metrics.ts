@@ -29,8 +29,8 @@ export function measure(records: () => Iterable<LedgerRecord>): TrialMetrics {
   attempts.read(records());
   folds.submits();
   const baseline = folds.baseline();
-  const connect = new Spread();
-  const connections = connectionsOf(tables, timeline, attempts, connect);
+  const warm = new Spread();
+  const connections = connectionsOf(tables, timeline, attempts, warm);
   const writes = writesOf(tables, folds, attempts);
   return {
     writes,
@@ -56,7 +56,7 @@ export function measure(records: () => Iterable<LedgerRecord>): TrialMetrics {
       probeP99Ms: probes.spread.rawPercentileMs(0.99),
       spoiltOverMs: spoiltOverMs(tables.plan),
       spoiltShare: spoilt / Math.max(1, tables.submits.length),
-      distortion: distortionOf(tables, connect),
+      distortion: distortionOf(tables, warm),
     },
     finalRead: tables.notes.finalRead,
     trouble: troubleOf(tables, writes.acked),

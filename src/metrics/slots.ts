@@ -9,15 +9,16 @@ import type { Timeline } from './timeline.ts';
 interface Slots {
   /** Every slot is leased. */
   full: Span[];
-  /** Not every slot is leased, and what is not leased is neither on its way nor excused by an outage. */
+  /** Every slot is taken, not all are leased, and what is not is neither on its way nor excused by an outage. */
   held: Span[];
 }
 
 /**
- * Long waits for a connection. `client-limit`: all slots leased meanwhile. `starved`: not all of them, for
- * as long as such a wait: the rest is held by connections that are closing or dead. Between two leases
- * a slot is free for an instant, so a shorter time is no sign. Neither is a connection on its way that
- * arrives, nor a time in which the server was gone: what is waited for then is the server, not a slot.
+ * Long waits for a connection. `client-limit`: all slots leased meanwhile. `starved`: for as long as such a
+ * wait all slots are taken and not all of them leased: the rest is held by connections that are closing or
+ * dead. Between two leases a slot is free for an instant, so a shorter time is no sign. Neither is a slot that
+ * nobody holds, a connection on its way that arrives, nor a time in which the server was gone: what is waited
+ * for then is the server, not a slot.
  */
 export function findSlots(tables: Tables, timeline: Timeline, attempts: Attempts): Condition[] {
   const { plan, submits } = tables;
@@ -76,33 +77,50 @@ function slotsOf(
   life: number,
   { max, limitMs }: { max: number; limitMs: number },
 ): Slots {
-  const { borrows, ends, arriving } = useOf(tables, life);
-  const full: Span[] = [];
-  let since: number | null = null;
-  sweep(borrows.sorted(), ends.sorted(), (atMs, out) => {
-    if (out >= max) since ??= atMs;
-    else if (since !== null) {
-      full.push({ fromMs: since, toMs: atMs });
-      since = null;
-    }
-  });
-  if (since !== null) full.push({ fromMs: since, toMs: endMs });
+  const { leased, there, arriving } = useOf(tables, life);
+  const full = atLeast(max, leased, endMs);
   const explained = union([...full, ...arriving, ...outages]);
-  const held = complement(explained, { fromMs: 0, toMs: endMs });
+  const held = intersect(atLeast(max, there, endMs), complement(explained, { fromMs: 0, toMs: endMs }));
   return { full, held: held.filter(({ fromMs, toMs }) => toMs - fromMs > limitMs) };
 }
 
-function useOf({ connections }: Tables, life: number): { borrows: Times; ends: Times; arriving: Span[] } {
+interface Use {
+  starts: Times;
+  ends: Times;
+}
+const noUse = (): Use => ({ starts: times(), ends: times() });
+
+/** When `max` or more were on at once. */
+function atLeast(max: number, { starts, ends }: Use, endMs: number): Span[] {
+  const spans: Span[] = [];
+  let since: number | null = null;
+  sweep(starts.sorted(), ends.sorted(), (atMs, on) => {
+    if (on >= max) since ??= atMs;
+    else if (since !== null) {
+      spans.push({ fromMs: since, toMs: atMs });
+      since = null;
+    }
+  });
+  if (since !== null) spans.push({ fromMs: since, toMs: endMs });
+  return spans;
+}
+
+/** The leases of a life, the connections that are there (a slot each), and those on their way that arrive. */
+function useOf({ connections }: Tables, life: number): { leased: Use; there: Use; arriving: Span[] } {
   const { leases } = connections;
-  const [borrows, ends, arriving] = [times(), times(), [] as Span[]];
+  const [leased, there, arriving] = [noUse(), noUse(), [] as Span[]];
   for (let lease = 0; lease < leases.length; lease += 1) {
     if (connections.life.get(leases.connection.get(lease)) !== life) continue;
-    borrows.push(leases.borrowMs.get(lease));
-    ends.push(connections.leaseEndMs(lease));
+    leased.starts.push(leases.borrowMs.get(lease));
+    leased.ends.push(connections.leaseEndMs(lease));
   }
   for (let at = 0; at < connections.length; at += 1) {
-    const [fromMs, toMs] = [connections.openingMs.get(at), connections.openMs.get(at)];
-    if (connections.life.get(at) === life && fromMs <= toMs) arriving.push({ fromMs, toMs });
+    const startMs = connections.startMs(at);
+    if (connections.life.get(at) !== life || Number.isNaN(startMs)) continue;
+    there.starts.push(startMs);
+    there.ends.push(connections.endMs(at));
+    const openMs = connections.openMs.get(at);
+    if (startMs <= openMs) arriving.push({ fromMs: startMs, toMs: openMs });
   }
-  return { borrows, ends, arriving };
+  return { leased, there, arriving };
 }
