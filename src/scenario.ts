@@ -164,11 +164,10 @@ function faultProblems({ faults, duration }: Scenario, registries: Registries): 
     if (!fault) return [unknownName(`${path}.fault`, 'fault', use.fault, Object.keys(registries.faults))];
     const settings = fault.settings.safeParse(use.settings);
     const problems = settings.success ? [] : problemsOf(settings.error, fault.settings, use.settings);
-    const end = until === undefined ? duration : until;
     return [
       ...problems.map(problem => ({ ...problem, path: join(`${path}.fault.settings`, problem.path) })),
       ...order(`${path}.at`, at, duration, 'the end of the scenario'),
-      ...order(`${path}.until`, at, end, 'its until'),
+      ...(until === undefined ? [] : order(`${path}.until`, at, until, 'its until')),
     ];
   });
 }

@@ -88,7 +88,7 @@ function row(trial: TrialReport, speed: number, severalSeeds: boolean): string[]
     percentile(latency.p99Ms, trial, speed),
     recovered(trial, speed),
     exhausted(trial),
-    String(connections.poisoned),
+    String(connections.poisonedOutsideOutages),
     String(crashes),
     String(connections.opened),
     connections.serverMax === null ? '-' : String(connections.serverMax),
@@ -119,34 +119,50 @@ const details =
   ({ run }: Report) =>
   (trial: TrialReport): string => {
     const seed = run.seed === trial.seed ? '' : ` (seed ${trial.seed})`;
-    const { writes } = trial;
-    const shown = trial.checks.filter(({ verdict }) => verdict !== 'pass');
-    const passed = trial.checks.filter(({ verdict }) => verdict === 'pass').map(({ name }) => name);
     const lines = [
       `${trial.candidate}${seed}: ${trial.verdict.toUpperCase()}${expectedText(trial)}`,
-      ...(trial.expected ? [`  ${wrap(`why: ${trial.expected.because}`, '       ')}`] : []),
-      ...shown.map(
-        ({ name, verdict, because }) =>
-          `  ${marks[verdict].padEnd(4)} ${wrap(`${name}: ${because}`, '       ')}`,
-      ),
-      ...(passed.length > 0 ? [`  ok   ${wrap(passed.join(', '), '       ')}`] : []),
-      ...unknownLines(trial),
-      `  ${wrap(safetyText(trial), '  ')}`,
-      `  unsaved: ${writes.unsaved - writes.excused.unsaved} of ${writes.scheduled} on nobody's account but the candidate's` +
-        ` (${share(writes.unsaved - writes.excused.unsaved, writes.scheduled)}); excused by the outage:` +
-        ` ${writes.excused.unsaved} unsaved, ${writes.excused.saved} saved`,
+      ...(trial.expected ? [item(trial.expected.asExpected ? 'why' : 'odd', trial.expected.because)] : []),
+      ...findings(trial),
+      item('', safetyText(trial)),
+      item('', unsavedText(trial)),
       ...distortionLines(trial),
-      `  ledger: ${trial.ledger}${exampleText(trial)}`,
+      item('', `ledger: ${trial.ledger}${exampleText(trial)}`),
     ];
     return `\n${lines.join('\n')}`;
   };
 
+/** A mark, and a text that hangs beside it. */
+const item = (mark: string, text: string): string => `  ${mark.padEnd(5)}${wrap(text, '       ')}`;
+
+/** Checks that do not pass, each with its reason (those of one reason together), then the names of those that do. */
+function findings({ checks, unknownBecause }: TrialReport): string[] {
+  const byReason = new Map<string, { mark: string; names: string[]; because: string }>();
+  for (const { name, verdict, because } of checks) {
+    if (verdict === 'pass') continue;
+    const entry = byReason.get(because) ?? { mark: marks[verdict], names: [], because };
+    entry.names.push(name);
+    byReason.set(because, entry);
+  }
+  const passed = checks.filter(({ verdict }) => verdict === 'pass').map(({ name }) => name);
+  return [
+    ...[...byReason.values()].map(({ mark, names, because }) =>
+      item(mark, `${names.join(', ')}: ${because}`),
+    ),
+    ...(unknownBecause.length > 0 ? [item('', `unknown because: ${unknownBecause.join(', ')}`)] : []),
+    ...(passed.length > 0 ? [item('ok', passed.join(', '))] : []),
+  ];
+}
+
+function unsavedText({ writes }: TrialReport): string {
+  const unexcused = writes.unsaved - writes.excused.unsaved;
+  return (
+    `unsaved without an excuse: ${unexcused} of ${writes.scheduled} (${share(unexcused, writes.scheduled)}); ` +
+    `during an outage: ${writes.excused.unsaved} unsaved, ${writes.excused.saved} saved all the same`
+  );
+}
+
 const expectedText = ({ expected }: TrialReport): string =>
   expected === null ? '' : expected.asExpected ? ', as expected' : ', NOT as expected';
-
-function unknownLines({ unknownBecause }: TrialReport): string[] {
-  return unknownBecause.length === 0 ? [] : [`  unknown because: ${unknownBecause.join(', ')}`];
-}
 
 function safetyText({ writes }: TrialReport): string {
   const { acked, lost, exposed, bound, duplicated, torn, phantom, ghost } = writes;
@@ -161,17 +177,17 @@ function safetyText({ writes }: TrialReport): string {
 }
 
 const distortionLines = ({ harness }: TrialReport): string[] =>
-  harness.distortion.map(
-    ({ what, costMs, against, againstMs, share: part }) =>
-      `  ${wrap(`compression: ${what} ${costMs.toFixed(1)} ms against ${against} ${againstMs.toFixed(0)} ms (${share(part, 1)}): a lower --speed is truer`, '  ')}`,
-  );
+  harness.distortion.map(({ what, costMs, against, againstMs, share: part }) => {
+    const text = `${what} ${costMs.toFixed(1)} ms real against ${againstMs.toFixed(0)} ms of ${against} (${share(part, 1)})`;
+    return item('', `compression: ${text}; a lower --speed is truer`);
+  });
 
 function exampleText({ examples }: TrialReport): string {
   const shown = Object.entries(examples).filter(([, lines]) => lines.length > 0);
   if (shown.length === 0) return '';
   // People count lines from 1, the ledger's `i` from 0.
   const part = ([name, lines]: [string, number[]]) => `${name} ${lines.map(i => i + 1).join(' ')}`;
-  return `, lines: ${wrap(shown.map(part).join('; '), '    ')}`;
+  return `, lines: ${shown.map(part).join('; ')}`;
 }
 
 function ending({ run, trials }: Report): string {
