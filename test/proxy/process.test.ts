@@ -162,13 +162,13 @@ describe('a slow reader', () => {
 
   test.each([
     ['without a toxic', null],
-    ['with latency', { type: 'latency', attributes: { latency: 1 } }],
-  ])('stops the sender instead of filling memory, %s', async (_how, toxic) => {
+    ['behind a toxic that holds everything', { type: 'latency', attributes: { latency: 60_000 } }],
+  ])('stops the sender instead of filling memory, %s', async (_how, use) => {
     const { proxy, child } = await started();
     const up = await upstream();
     const { add, port } = await proxy(up.port);
-    if (toxic) await add(toxic);
     const { client, server } = await linked(port, up);
+    const toxic = use && (await add(use));
     const before = rssBytes(child.pid!);
     client.socket.removeAllListeners('data').pause();
     let sentBytes = 0;
@@ -190,6 +190,7 @@ describe('a slow reader', () => {
       received += data.length;
     });
     client.socket.resume();
+    await toxic?.remove();
     await client.saw('end');
     expect(received).toBe(totalBytes);
   });
