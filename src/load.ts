@@ -40,7 +40,11 @@ export async function importDefault(path: string): Promise<unknown> {
     const module =
       path.startsWith(shippedFolder) && path.endsWith('.js')
         ? ((await import(pathToFileURL(path).href)) as { default?: unknown })
-        : await createJiti(import.meta.url, { alias: { poolsoak: publicApi }, moduleCache: false }).import<{
+        : await createJiti(import.meta.url, {
+            alias: { poolsoak: publicApi },
+            moduleCache: false,
+            interopDefault: false,
+          }).import<{
             default?: unknown;
           }>(path);
     return module.default;

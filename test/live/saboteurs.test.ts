@@ -26,11 +26,14 @@ describe('saboteurs', async () => {
   const seen = (name: keyof typeof candidates) => {
     const n = report.trials.findIndex(({ candidate }) => candidate === name);
     const submits = records(n).filter((record): record is typeof record & Submit => record.k === 'submit');
-    const victims = submits.filter(({ seq, valid }) => valid && isVictim(seq)).length;
+    const struck = submits.filter(({ seq }) => isVictim(seq));
+    const victims = struck.filter(({ valid }) => valid).length;
+    const invalid = struck.length - victims;
     expect(victims).toBeGreaterThan(10);
+    expect(invalid).toBeGreaterThan(0);
     const { writes, checks, verdict } = report.trials[n]!;
     const failed = checks.filter(check => check.verdict === 'fail').map(check => check.name);
-    return { writes, victims, failed, verdict };
+    return { writes, victims, invalid, failed, verdict };
   };
 
   it('acks without COMMIT: lost', () => {
@@ -59,14 +62,16 @@ describe('saboteurs', async () => {
   });
 
   it('commits half: torn', () => {
-    const { writes, victims, failed } = seen('half-commit');
-    expect(writes).toMatchObject({ lost: 0, duplicated: 0, torn: victims, split: 0 });
+    // Of an invalid victim only the invalid row is left out, so that it is acked, and torn too.
+    const { writes, victims, invalid, failed } = seen('half-commit');
+    expect(writes).toMatchObject({ lost: 0, duplicated: 0, torn: victims + invalid, split: 0 });
     expect(failed).toEqual(['torn']);
   });
 
   it('commits twice: torn, since split', () => {
-    const { writes, victims, failed } = seen('two-commits');
-    expect(writes).toMatchObject({ lost: 0, duplicated: 0, torn: victims, split: victims });
+    // An invalid victim is refused with its first row already committed.
+    const { writes, victims, invalid, failed } = seen('two-commits');
+    expect(writes).toMatchObject({ lost: 0, duplicated: 0, torn: victims + invalid, split: victims });
     expect(failed).toEqual(['torn']);
   });
 });
