@@ -12,7 +12,7 @@ export const crash: Check = {
     const loops = crashLoops > 0 ? `, ${crashLoops} times in a loop` : '';
     return judgeNone(settings, {
       count: crashes,
-      thing: 'crash of an app worker',
+      thing: ['crash of an app worker', 'crashes of app workers'],
       lines: examples.crash,
       hint: `${loops}; ${lostWith} submits were in flight${hintText(plan, 'crash')}`,
     });

@@ -10,7 +10,7 @@ export const duplicated: Check = {
   judge: ({ writes, examples }, settings, { plan }) =>
     judgeNone(settings, {
       count: writes.duplicated,
-      thing: 'submit stored twice or more',
+      thing: ['submit stored twice or more', 'submits stored twice or more'],
       lines: examples.duplicated,
       hint: hintText(plan, 'duplicated'),
     }),

@@ -17,7 +17,7 @@ export const lost: Check = {
       mayLose && writes.lostBecause.server > 0 ? `; ${writes.lostBecause.server} more by the server` : '';
     return judgeNone(settings, {
       count,
-      thing: `lost of ${writes.acked} acked`,
+      thing: [`lost of ${writes.acked} acked`, `lost of ${writes.acked} acked`],
       lines: examples.lost,
       beside: `${apart}; ${exposure(metrics)}`,
       hint: `: users were told "saved", the table does not have it${apart}`,

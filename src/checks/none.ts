@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { countText, linesText } from '../metrics/format.ts';
+import { linesText } from '../metrics/format.ts';
 import type { Check, Finding } from './check.ts';
 import { numberIn } from './check.ts';
 
@@ -15,7 +15,8 @@ export const safety = {
 
 export interface Seen {
   count: number;
-  thing: string;
+  /** One of them, and several. */
+  thing: readonly [string, string];
   lines: readonly number[] | undefined;
   /** Said beside a pass. */
   beside?: string;
@@ -28,8 +29,8 @@ export function judgeNone(
   { count, thing, lines, beside = '', hint = '' }: Seen,
 ): Finding {
   const max = numberIn(settings, 'max');
-  const allowed = max === 0 ? 'none is allowed' : `${max} are allowed`;
-  const said = `${countText(count, thing)}, ${allowed}`;
+  const allowed = max === 0 ? 'none allowed' : `at most ${max} allowed`;
+  const said = `${count} ${thing[count === 1 ? 0 : 1]}, ${allowed}`;
   if (count <= max) return { verdict: 'pass', because: `${said}${beside}`, limit: max, seen: count };
   return { verdict: 'fail', because: `${said}${linesText(lines)}${hint}`, limit: max, seen: count };
 }

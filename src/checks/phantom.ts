@@ -11,7 +11,7 @@ export const phantom: Check = {
     const foreign = writes.causes.find(({ cell, cause }) => cell === 'phantom' && cause === 'foreign-commit');
     return judgeNone(settings, {
       count: writes.phantom,
-      thing: 'submit stored that was told failed or rejected',
+      thing: ['submit stored that surely was not to be', 'submits stored that surely were not to be'],
       lines: examples.phantom,
       hint: foreign
         ? `; ${countText(foreign.count, 'transaction')} committed by somebody else's COMMIT, on a connection handed on unclean`

@@ -2,6 +2,8 @@ import { type Check, unlessMachine } from './check.ts';
 import { hintText } from './hints.ts';
 import { judgeNone, noneAllowed } from './none.ts';
 
+const what = 'outside outages of a connection that was dead, or hung past patience';
+
 export const poisoned: Check = {
   id: 'poisoned',
   summary: 'outside outages the pool hands out no dead connection',
@@ -15,7 +17,7 @@ export const poisoned: Check = {
     const of = (count: number) =>
       judgeNone(settings, {
         count,
-        thing: 'borrow outside outages of a connection that was dead or hung past patience',
+        thing: [`borrow ${what}`, `borrows ${what}`],
         lines: metrics.examples['poisoned-outside-outages'],
         hint: hintText(plan, 'poisoned'),
       });

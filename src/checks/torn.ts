@@ -10,7 +10,7 @@ export const torn: Check = {
   judge: ({ writes, examples }, settings, { plan }) =>
     judgeNone(settings, {
       count: writes.torn,
-      thing: 'submit stored in part',
+      thing: ['submit stored in part', 'submits stored in part'],
       lines: examples.torn,
       hint: `${writes.split > 0 ? `; ${writes.split} of them whole, but in several transactions` : ''}${hintText(plan, 'torn')}`,
     }),

@@ -9,7 +9,10 @@ export const unexpected: Check = {
   judge: ({ writes, examples }, settings) =>
     judgeNone(settings, {
       count: writes.unexpected,
-      thing: 'row of no planned submit, or with a wrong hash',
+      thing: [
+        'row of no planned submit, or with a wrong hash',
+        'rows of no planned submit, or with a wrong hash',
+      ],
       lines: examples.unexpected,
     }),
 };

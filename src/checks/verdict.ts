@@ -27,7 +27,7 @@ const rowless: readonly UnknownReason[] = ['no-data', 'counts-differ'];
 
 const inWords: Record<UnknownReason, string> = {
   machine: 'the machine was too slow',
-  compression: 'the speed is too high',
+  compression: 'the speed is too high for this machine',
   baseline: 'there is no usable baseline',
   'not-healed': 'a fault did not heal',
   'counts-differ': 'a step of the final read failed, or its counts differ',
@@ -93,7 +93,7 @@ function beforehand({ kind, needsRows }: Check, metrics: TrialMetrics): Finding 
   if (!worst) return null;
   const { what, against, share } = worst;
   return unknown(
-    `the speed is too high: ${what}, which it cannot scale, took ${shareText(share)} of the ${against}, at most ${shareText(blindingOver)} allowed`,
+    `the speed is too high for this machine: ${what}, which it cannot scale, took ${shareText(share)} of the ${against}, at most ${shareText(blindingOver)} allowed`,
     'compression',
   );
 }

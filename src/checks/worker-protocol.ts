@@ -10,7 +10,7 @@ export const workerProtocol: Check = {
     const first = details[0] === undefined ? '' : `; the first: ${details[0]}`;
     return judgeNone(settings, {
       count,
-      thing: 'protocol violation',
+      thing: ['protocol violation', 'protocol violations'],
       lines: examples['worker-protocol'],
       hint: first,
     });
