@@ -85,13 +85,16 @@ function refusalConditions(
   return found.all;
 }
 
+/** Of two refusals the one gap is the median: with fewer than this it says nothing of what is usual. */
+const gapsMin = 5;
+
 function medianGapMs(column: Times): number {
   const sorted = column.sorted();
   const gaps = sorted
     .subarray(1)
     .map((ms, n) => ms - (sorted[n] as number))
     .sort();
-  return gaps[gaps.length >> 1] ?? 0;
+  return gaps.length < gapsMin ? 0 : (gaps[gaps.length >> 1] as number);
 }
 
 /** An episode lasts until its condition has been false for a second: what begins before that is the same. */

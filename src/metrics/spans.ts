@@ -78,11 +78,11 @@ export function sweep(
   }
 }
 
-/** Most at once within [fromMs, toMs], of starts and ends that are both sorted. */
+/** Most at once within [fromMs, toMs], ends included, of starts and ends that are both sorted. */
 export function mostAtOnce(starts: Float64Array, ends: Float64Array, { fromMs, toMs }: Span): number {
   let [most, before] = [0, 0];
   sweep(starts, ends, (atMs, on) => {
-    if (atMs <= fromMs) before = on;
+    if (atMs < fromMs) before = on;
     else if (atMs <= toMs) most = Math.max(most, on);
   });
   return Math.max(most, before);

@@ -21,11 +21,13 @@ export class Waits {
     this.line.push(wait.line);
   }
 
-  /** Waits of one life that overlap a span. */
-  countIn(span: Span, life: number): number {
+  /** Waits of one life that go on within a span; one that ends as it begins is none. */
+  countIn({ fromMs, toMs }: Span, life: number): number {
     let count = 0;
-    for (let n = 0; n < this.length; n += 1)
-      if (this.life.get(n) === life && this.overlaps(n, span)) count += 1;
+    for (let n = 0; n < this.length; n += 1) {
+      const within = this.startMs.get(n) < toMs && this.endMs.get(n) > fromMs;
+      if (within && this.life.get(n) === life) count += 1;
+    }
     return count;
   }
 

@@ -354,7 +354,10 @@ export class Hand {
   }
 
   measure(): TrialMetrics {
-    const records = this.records();
+    return this.measureOf(this.records());
+  }
+
+  measureOf(records: LedgerRecord[]): TrialMetrics {
     return measure(() => records);
   }
 }
