@@ -15,7 +15,7 @@ export async function throughput(): Promise<boolean> {
   const seen = { bare: [] as number[], poolsoak: [] as number[] };
   await withBench(async bench => {
     for (let round = 0; round <= rounds; round += 1) {
-      const bare = await bareLoop(bench);
+      const bare = await bareLoop(bench, round);
       const { perSecond } = await bench.soak({ inFlight, count: Number.MAX_SAFE_INTEGER, forMs });
       // The first round warms both up.
       if (round === 0) continue;
@@ -35,9 +35,9 @@ export async function throughput(): Promise<boolean> {
   return ratio >= limit;
 }
 
-async function bareLoop({ world }: Bench): Promise<number> {
+async function bareLoop({ world }: Bench, round: number): Promise<number> {
   const { host, port, user, password, database } = world.endpoint;
-  const tables = await world.sideDoor.createTables('bare');
+  const tables = await world.sideDoor.createTables(`bare${round}`);
   const task: BareLoop = { config: { host, port, user, password, database }, tables, inFlight, forMs };
   const script = fileURLToPath(new URL('./bare-loop.js', import.meta.url));
   const env = { ...process.env, POOLSOAK_BENCH: JSON.stringify(task) };

@@ -36,7 +36,9 @@ export class Ledger {
   }
 
   append(fact: Fact): void {
-    const line = this.#redact(`${JSON.stringify({ i: this.#lines, t: round3(this.#nowMs()), ...fact })}\n`);
+    // The fact's own text with two keys put before: a copy of the object would cost more than writing it.
+    const start = `{"i":${this.#lines},"t":${round3(this.#nowMs())},`;
+    const line = this.#redact(`${start}${JSON.stringify(fact).slice(1)}\n`);
     this.#lines += 1;
     this.#bytes += line.length;
     if (this.#bytes > ledgerBytesMax)

@@ -60,18 +60,17 @@ export class Driver {
     signal: AbortSignal,
   ): Promise<void> {
     const { clock, plan } = this.#context;
+    signal.addEventListener('abort', () => this.#wake(), { once: true });
     const end = clock.nowMs() + (forMs ?? Number.POSITIVE_INFINITY);
     const seqs = new Uint32Array(plan.workload.sessions);
     for (let n = 0; n < count && !signal.aborted && clock.nowMs() < end; n += 1) {
-      if (this.counts.open >= inFlight) await new Promise<void>(wake => this.#onSettled(wake, signal));
+      if (this.counts.open >= inFlight)
+        await new Promise<void>(wake => {
+          this.#wake = wake;
+        });
       const session = n % seqs.length;
       this.#submit({ scheduledMs: clock.nowMs(), session, seq: seqs[session]!++, valid: true });
     }
-  }
-
-  #onSettled(wake: () => void, signal: AbortSignal): void {
-    this.#wake = wake;
-    signal.addEventListener('abort', wake, { once: true });
   }
 
   #submit({ scheduledMs, session, seq, valid }: Arrival): void {
