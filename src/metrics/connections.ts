@@ -1,5 +1,5 @@
 import type { Attempt, Conn, LedgerRecord } from '../ledger/record.ts';
-import { ints, RowIndex, times } from './columns.ts';
+import { bytes, ints, RowIndex, times } from './columns.ts';
 import type { Life, Lives } from './lives.ts';
 
 /** Every connection and every lease of a trial, in columns. NaN: it did not happen. */
@@ -15,6 +15,7 @@ export class ConnectionTable {
   readonly leases = new LeaseTable();
   opened = 0;
   closed = 0;
+  #tellsBorrows = bytes();
   #byLife = new Map<number, RowIndex>();
   #lives: Lives;
 
@@ -31,7 +32,7 @@ export class ConnectionTable {
     if (localPort !== null) this.localPort.set(at, localPort);
     if (ev === 'opening') this.openingMs.set(at, atMs);
     else if (ev === 'open') this.#open(at, atMs);
-    else if (ev === 'borrow') this.#borrow(at, atMs, i);
+    else if (ev === 'borrow') this.#told(at, atMs, i);
     else if (ev === 'release') this.#giveBack(at, atMs);
     else this.#close(at, atMs);
   }
@@ -64,15 +65,14 @@ export class ConnectionTable {
 
   /**
    * The lease an attempt ran on: of its connection's leases, the one borrowed nearest to `acquiredAt`.
-   * Looked for from the newest, since a submit settles soon after its lease. A connection that tells of
-   * no borrows (no pool, no lease) is leased from then on. null: nothing was acquired.
+   * Looked for from the newest, since a submit settles soon after its lease. null: nothing was acquired.
    */
   leaseOf(life: Life, attempt: Attempt, line: number): number | null {
     if (attempt.acquiredAt === null) return null;
     const at = attempt.conn === null ? undefined : this.find(life, attempt.conn);
     if (at === undefined) return this.#supposed(life, attempt, line);
     let best = this.lastLease.get(at);
-    if (best < 0) return this.#borrow(at, attempt.acquiredAt, line);
+    if (this.#tellsBorrows.get(at) === 0) return this.#opensFor(at, attempt, line);
     const distance = (lease: number) =>
       Math.abs(this.leases.borrowMs.get(lease) - (attempt.acquiredAt as number));
     for (let older = this.leases.previous.get(best); older >= 0; older = this.leases.previous.get(best)) {
@@ -80,6 +80,16 @@ export class ConnectionTable {
       best = older;
     }
     return best;
+  }
+
+  /**
+   * Nothing is told of borrows. What was opened for this attempt is its own until it is closed or used
+   * again; what was there before is given back at the attempt's end.
+   */
+  #opensFor(at: number, { startedAt, acquiredAt, endedAt }: Attempt, line: number): number {
+    const lease = this.#borrow(at, acquiredAt as number, line);
+    if (!(this.startMs(at) >= startedAt) && endedAt !== null) this.#giveBack(at, endedAt);
+    return lease;
   }
 
   /** The worker tells of no connections: one of its own for each attempt, given back at its end. */
@@ -100,6 +110,7 @@ export class ConnectionTable {
     if (known !== undefined) return known;
     const at = this.life.push(life.row);
     this.conn.push(conn);
+    this.#tellsBorrows.push(0);
     for (const column of [this.openingMs, this.openMs, this.closeMs]) column.push(Number.NaN);
     for (const column of [this.localPort, this.lastLease]) column.push(-1);
     index.set(conn, at);
@@ -109,6 +120,11 @@ export class ConnectionTable {
   #open(at: number, atMs: number): void {
     this.opened += 1;
     this.openMs.set(at, atMs);
+  }
+
+  #told(at: number, atMs: number, line: number): void {
+    this.#tellsBorrows.set(at, 1);
+    this.#borrow(at, atMs, line);
   }
 
   #borrow(at: number, atMs: number, line: number): number {

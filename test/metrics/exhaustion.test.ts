@@ -235,8 +235,17 @@ describe('leak', () => {
   it('without leases: a connection opened for a submit and not closed', () => {
     const hand = new Hand(candidate({ max: null }));
     hand.conn(7, 'opening', 995).conn(7, 'open', 1000);
-    hand.settle(hand.submit(995), 1010, 'rejected', [ended.rejected(1000, 10, 7)]);
+    hand.settle(hand.submit(995), 1010, 'rejected', [ended.rejected(995, 10, 7)]);
     expect(episodesOf(hand)).toMatchObject([{ cause: 'leak', fromMs: 6010, toMs: 95_000 }]);
+  });
+
+  it('not a connection that somebody else uses next, nor one that was there before', () => {
+    const hand = new Hand(candidate({ max: null }));
+    hand.conn(7, 'opening', 995).conn(7, 'open', 1000).conn(8, 'open', 0);
+    hand.settle(hand.submit(995), 1010, 'acked', [ended.acked(995, 10, 7)]);
+    hand.settle(hand.submit(3000), 3010, 'acked', [ended.acked(3000, 10, 7)]);
+    hand.settle(hand.submit(4000), 4010, 'acked', [ended.acked(4000, 10, 8)]);
+    expect(episodesOf(hand)).toEqual([]);
   });
 
   it('ends with its worker, and with the trial', () => {
