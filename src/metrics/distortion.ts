@@ -1,4 +1,4 @@
-import type { Spread } from './histogram.ts';
+import { round3, type Spread } from './histogram.ts';
 import type { Tables } from './tables.ts';
 import type { Distortion } from './types.ts';
 
@@ -26,7 +26,8 @@ function race(
     )
     .sort((a, b) => a.againstMs - b.againstMs);
   if (costMs === null || !tightest) return null;
-  return { what, costMs, ...tightest, share: costMs / tightest.againstMs };
+  const { against, againstMs } = tightest;
+  return { what, costMs: round3(costMs), against, againstMs: round3(againstMs), share: costMs / againstMs };
 }
 
 const connecting = ({ plan }: Tables, connect: Spread): Distortion | null =>

@@ -1,6 +1,7 @@
 import type { Attempts } from './attempts.ts';
 import { ints, orderByTime, type Times, times } from './columns.ts';
 import { type Condition, Conditions } from './conditions.ts';
+import { round3 } from './histogram.ts';
 import { findSlots } from './slots.ts';
 import { firstEndingFrom, mostAtOnce, type Span } from './spans.ts';
 import type { Tables } from './tables.ts';
@@ -22,8 +23,8 @@ export function exhaustionOf(tables: Tables, timeline: Timeline, attempts: Attem
   const waiting = waitingIn(groups, attempts);
   return groups.map((group, n) => ({
     ...describe(group.conditions),
-    fromMs: group.fromMs,
-    toMs: group.toMs,
+    fromMs: round3(group.fromMs),
+    toMs: round3(group.toMs),
     ...(waiting[n] as { waitingMax: number; submits: number }),
     max: tables.plan.candidateSpec.max,
   }));

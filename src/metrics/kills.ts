@@ -1,4 +1,5 @@
 import type { Attempt, Kill, LedgerRecord } from '../ledger/record.ts';
+import { round3 } from './histogram.ts';
 import type { Tables } from './tables.ts';
 import type { KillMetrics } from './types.ts';
 import type { Waits } from './waits.ts';
@@ -79,7 +80,7 @@ export class Kills {
       killedMs: atMs,
       discoveredMs,
       submitsHit,
-      blockedMs: blocked && blocked.toMs - blocked.fromMs,
+      blockedMs: blocked && round3(blocked.toMs - blocked.fromMs),
       waitersDuring: life && blocked ? waits.countIn(blocked, life.row) : 0,
     };
   }

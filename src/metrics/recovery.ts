@@ -1,4 +1,4 @@
-import type { Spread } from './histogram.ts';
+import { round3, type Spread } from './histogram.ts';
 import type { Tables } from './tables.ts';
 import { type Cluster, firstAfter, type Phase, type Timeline, windowSubmits } from './timeline.ts';
 import type { Baseline, Recovery, RecoveryBracket } from './types.ts';
@@ -73,7 +73,7 @@ function recoveryOf(
     healCalledMs: most(faults.map(fault => fault.healCalledMs)),
     lastFailedMs: most(faults.map(fault => fault.lastFailedMs)),
     healedMs,
-    outageMs: healedMs === null || effectiveMs === null ? null : healedMs - effectiveMs,
+    outageMs: healedMs === null || effectiveMs === null ? null : round3(healedMs - effectiveMs),
     ...firsts(tables, timeline, cluster, effectiveMs ?? injectMs),
     errorsPerOldConnection: old > 0 ? oldFailed / old : null,
     oldConnections: old,
@@ -107,7 +107,7 @@ function brackets(
 ): RecoveryBracket & { best: RecoveryBracket } {
   if (healedMs === null || latencyLimitMs === null || badRate === null) return { ...unknown, best: unknown };
   const { submits } = tables;
-  const atMs = rows.map(row => submits.scheduledMs.get(row) - healedMs);
+  const atMs = rows.map(row => round3(submits.scheduledMs.get(row) - healedMs));
   const bad = rows.map(row => isBad(tables, row, latencyLimitMs));
   const best = rows.map((row, n) => bad[n] === true && !submits.has(row, 'spoilt'));
   return { ...bracketOf(atMs, bad, badRate), best: bracketOf(atMs, best, badRate) };
@@ -164,7 +164,7 @@ function firsts(
     if (submits.outcome(row) === 'acked' && sentMs > sinceMs && settledMs > healedMs)
       success = Math.min(success, settledMs);
   }
-  const sinceHeal = (ms: number) => (Number.isFinite(ms) ? ms - healedMs : null);
+  const sinceHeal = (ms: number) => (Number.isFinite(ms) ? round3(ms - healedMs) : null);
   return { firstSuccessMs: sinceHeal(success), firstTryMs: sinceHeal(tried) };
 }
 

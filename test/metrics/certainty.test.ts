@@ -50,6 +50,7 @@ describe('when is a failure certain: explicit transaction, PostgreSQL', () => {
     ['begin answered', { ...answered('57P01'), step: 'begin', commitSent: false, ...lie }, 'failed'],
     ['COMMIT answered ROLLBACK', { tag: 'ROLLBACK', ...lie }, 'failed'],
     ['COMMIT answered COMMIT, yet not acked', { tag: 'COMMIT', ...lie }, 'indeterminate'],
+    ['COMMIT answered something else', { tag: 'BEGIN', ...lie }, 'indeterminate'],
     ['COMMIT answered serialization failure', { ...answered('40001') }, 'failed'],
     ['COMMIT answered deferred constraint', { ...answered('23503') }, 'failed'],
     [
