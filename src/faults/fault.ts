@@ -18,6 +18,8 @@ export interface Fault<S extends z.ZodObject = z.ZodObject> {
   kind: FaultKind;
   /** Settings as a scenario writes them; those made by `duration()` are strings and scale with the speed. */
   settings: S;
+  /** As a scenario might write it; for the docs, and for the suite that tries every fault. */
+  example: z.input<S>;
   needs: readonly Need[];
   /** A healthy SELECT 1 is slower or fails while it lasts, so the machine cannot be judged by one. */
   disturbsProbe: boolean;

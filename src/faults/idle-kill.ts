@@ -12,6 +12,7 @@ export const idleKill = defineFault({
     /** Linux retransmits into the hole for about this long before it tells the client. */
     giveUp: duration('924s'),
   }),
+  example: { after: '350s', how: 'drop' },
   needs: ['idle-kill'],
   disturbsProbe: false,
   lastsMs: () => null,

@@ -7,6 +7,7 @@ export const latency = defineFault({
   summary: 'delays every chunk by a time with jitter, each way',
   kind: 'ambient',
   settings: z.strictObject({ each: duration(), jitter: duration('0ms') }),
+  example: { each: '50ms', jitter: '5ms' },
   needs: ['latency'],
   disturbsProbe: true,
   lastsMs: () => null,

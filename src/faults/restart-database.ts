@@ -10,6 +10,7 @@ export const restartDatabase = defineFault({
     how: z.enum(['fast', 'immediate']).default('fast'),
     down: duration(),
   }),
+  example: { how: 'fast', down: '60s' },
   needs: ['stop-server'],
   disturbsProbe: true,
   lastsMs: ({ down }) => down,

@@ -58,7 +58,8 @@ export function trackedClient(hooks: PoolHooks): {
       ids.set(this, conn);
       const events = this as unknown as NodeJS.EventEmitter;
       hooks.conn({ conn, ev: 'opening' });
-      events.once('connect', () =>
+      // Not at 'connect': pg calls whoever waits for the client, pg-pool for one, before that event.
+      (this as unknown as Innards).connection.once('readyForQuery', () =>
         hooks.conn({ conn, ev: 'open', localPort: localPortOf(this), backend: backendOf(this) }),
       );
       events.once('end', () => hooks.conn({ conn, ev: 'close' }));
@@ -68,11 +69,11 @@ export function trackedClient(hooks: PoolHooks): {
 }
 
 interface Innards {
-  connection?: { stream?: { localPort?: number } };
+  connection: NodeJS.EventEmitter & { stream?: { localPort?: number } };
   processID?: number | null;
 }
 const localPortOf = (client: pg.Client): number | null =>
-  (client as unknown as Innards).connection?.stream?.localPort ?? null;
+  (client as unknown as Innards).connection.stream?.localPort ?? null;
 const backendOf = (client: pg.Client): number | null => (client as unknown as Innards).processID ?? null;
 
 /** What `new pg.Client` is given; 0 means "not set" to the driver, so it is left out. */

@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { durationMs } from '../../src/duration.ts';
+import { type Fault, isDuration, type Planned } from '../../src/faults/fault.ts';
+import { registries } from '../../src/registries.ts';
+import { appClient, eventually, openTestWorld, type TestWorld } from '../world/support.ts';
+
+const all = Object.entries(registries.faults);
+
+/** The example's settings as the plan would hand them over at this speed. */
+function planned(fault: Fault, speed: number): Planned<Fault['settings']> {
+  const given = fault.settings.parse(fault.example) as Record<string, unknown>;
+  const scale = ([key, value]: [string, unknown]) =>
+    isDuration(fault.settings.shape[key]) ? [key, durationMs(value as string) / speed] : [key, value];
+  return Object.fromEntries(Object.entries(given).map(scale));
+}
+
+describe.each(all)('%s, as a description', (name, fault) => {
+  it('goes by its registered name, with an example that is valid', () => {
+    expect(fault.name).toBe(name);
+    expect(fault.summary.length).toBeGreaterThan(10);
+    expect(fault.settings.safeParse(fault.example).success).toBe(true);
+  });
+
+  it('refuses unknown settings, and durations without a unit', () => {
+    expect(fault.settings.safeParse({ ...fault.example, colour: 'blue' }).success).toBe(false);
+    const durations = Object.keys(fault.settings.shape).filter(key => isDuration(fault.settings.shape[key]));
+    expect(durations.length).toBeGreaterThan(0);
+    for (const key of durations)
+      expect(fault.settings.safeParse({ ...fault.example, [key]: '5' }).success).toBe(false);
+  });
+
+  it('says how long it lasts, or leaves it to the timeline', () => {
+    const lasts = fault.lastsMs(planned(fault, 10));
+    expect(lasts === null || lasts > 0).toBe(true);
+    if (fault.kind === 'outage') expect(lasts).not.toBeNull();
+  });
+});
+
+describe.each(all)('%s, on a real world', (_name, fault) => {
+  let test: TestWorld;
+  beforeAll(async () => {
+    test = await openTestWorld();
+  });
+  afterAll(() => test.close());
+
+  const serves = async (): Promise<boolean> => {
+    try {
+      const client = await appClient(test.world.endpoint);
+      await client.query('SELECT 1');
+      await client.end();
+      return true;
+    } catch {
+      return false;
+    }
+  };
+
+  it('finds what it needs', () => {
+    for (const need of fault.needs) expect(test.world.provides).toContain(need);
+  });
+
+  it('comes, and is gone when healed; and comes again', async () => {
+    for (let n = 1; n <= 2; n += 1) {
+      const heal = await fault.inject(
+        test.world,
+        `it-${n}`,
+        planned(fault, 1000),
+        new AbortController().signal,
+      );
+      if (fault.kind === 'outage') expect(await serves()).toBe(false);
+      else expect(await serves()).toBe(true);
+      await heal();
+      await eventually(serves, 'the world serves again');
+      // Nothing is left of it: the same name can be used again at once.
+      await test.world.proxy.addToxic(`it-${n}`, 'latency', { latency: 1, jitter: 0 });
+      await test.world.proxy.removeToxic(`it-${n}`);
+    }
+    expect(test.heard.lost).toEqual([]);
+  });
+});
