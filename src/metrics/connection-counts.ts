@@ -61,7 +61,7 @@ function leakedAt({ connections, submits }: Tables, ms: number): number {
   for (let lease = 0; lease < leases.length; lease += 1) {
     const submit = leases.submit.get(lease);
     if (submit < 0 || !(submits.settledMs.get(submit) < ms)) continue;
-    if (leases.borrowMs.get(lease) < ms && connections.leaseEndMs(lease) > ms) count += 1;
+    if (connections.leaseEndMs(lease) > ms) count += 1;
   }
   return count;
 }

@@ -90,6 +90,14 @@ describe('the verdict of a trial', () => {
     },
   );
 
+  it('even where only safety was asked for, and stands', () => {
+    const hand = checked({ checks: [{ id: 'lost', settings: { max: 0 } }] });
+    hand.fine(0);
+    hand.note(30, 'trouble', 'interrupted', false);
+    const { verdict, checks } = verdictOf(hand);
+    expect([verdict, checks[0]!.verdict]).toEqual(['unknown', 'pass']);
+  });
+
   it('not healed: unknown at best', () => {
     const hand = checked({ faults: [fault('idle-kill-1', 'ambient', 0, 10)] });
     hand.fine(0);
@@ -252,8 +260,14 @@ describe('exhaustion', () => {
       checks: [{ id: 'exhaustion', settings: { causes: ['server-limit'], max: 0 } }],
     });
     strict.fine(0);
-    strict.refused(5000);
-    expect(named(strict, 'exhaustion')).toMatchObject({ verdict: 'fail', seen: 1 });
+    strict.conn(9, 'open', 100).conn(9, 'borrow', 100);
+    strict.settle(strict.submit(100), 110, 'acked', [ended.acked(100, 10, 9)]);
+    strict.refused(50_000);
+    strict.refused(60_000);
+    strict.worker(55_000, 'closing');
+    // The first hides behind a leak.
+    expect(strict.measure().exhaustion.map(({ cause }) => cause)).toEqual(['leak', 'server-limit']);
+    expect(named(strict, 'exhaustion')).toMatchObject({ verdict: 'fail', seen: 2 });
   });
 
   it('fails by a leak that another cause hides behind, and names the habit', () => {

@@ -149,6 +149,7 @@ describe('kills', () => {
   it('of nobody’s connection stay unjoined', () => {
     const hand = ambient();
     hand.conn(1, 'open', 10, { localPort: 4001 });
+    hand.conn(2, 'open', 10, { localPort: 4999 }).conn(2, 'close', 5000);
     kill(hand, 4999, 20_000);
     const { kills, killTotals } = hand.measure();
     expect(kills).toMatchObject([{ worker: null, conn: null, discoveredMs: null }]);

@@ -356,6 +356,18 @@ describe('episodes that overlap are one', () => {
     ]);
   });
 
+  it('another cause within a second is of the same episode, later it is not', () => {
+    const refusedAt = (atMs: number) => {
+      const hand = opened(new Hand(), 1, 2);
+      lease(hand, 1, 10_000, 14_000);
+      lease(hand, 2, 10_000, 20_000);
+      waiter(hand, 1, 11_000, 14_000);
+      return episodesOf(hand.refused(atMs)).map(({ cause, also }) => [cause, ...also]);
+    };
+    expect(refusedAt(15_000)).toEqual([['server-limit', 'client-limit']]);
+    expect(refusedAt(15_001)).toEqual([['client-limit'], ['server-limit']]);
+  });
+
   it('an attempt more of one submit is not one submit more', () => {
     const hand = new Hand();
     hand.settle(hand.submit(1000), 1100, 'failed', [

@@ -165,6 +165,8 @@ describe('the window', () => {
     // floor(20 x 0.06) = 1 with b = 5 %; floor(20 x 0.01) = 0 with b = 0.
     const one = [...good(5), true, ...good(14), true, ...good(14)];
     expect(bracketOf(at(one), one, 0.05)).toEqual({ state: 'recovered', afterMs: 0, byMs: 0, relapses: 1 });
+    // floor(20 x 0.055) = 1: of b alone it would be none.
+    expect(bracketOf(at(one), one, 0.045)).toMatchObject({ state: 'recovered', byMs: 0 });
     expect(bracketOf(at(one), one, 0)).toMatchObject({ state: 'censored', afterMs: 20 });
     const clean = [...one, ...good(6)];
     expect(bracketOf(at(clean), clean, 0)).toEqual({
