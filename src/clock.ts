@@ -12,8 +12,11 @@ export interface Clock {
   after(ms: number, act: () => void): () => void;
 }
 
+// performance.now() reads the same clock without a BigInt, from another zero.
+const performanceZeroMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
 export const realClock: Clock = {
-  nowMs: () => Number(process.hrtime.bigint()) / 1e6,
+  nowMs: () => performance.now() + performanceZeroMs,
   sleepMs: (ms, signal) =>
     new Promise(resolve => {
       if (signal?.aborted) return resolve();

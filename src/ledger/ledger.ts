@@ -19,8 +19,7 @@ export class Ledger {
   #fd: number;
   #lines = 0;
   #bytes = 0;
-  #buffer: string[] = [];
-  #buffered = 0;
+  #buffer = '';
   #nowMs: () => number;
   #secrets: string[];
 
@@ -37,24 +36,22 @@ export class Ledger {
 
   append(fact: Fact): void {
     // The fact's own text with two keys put before: a copy of the object would cost more than writing it.
-    const start = `{"i":${this.#lines},"t":${round3(this.#nowMs())},`;
-    const line = this.#redact(`${start}${JSON.stringify(fact).slice(1)}\n`);
+    const line = `{"i":${this.#lines},"t":${round3(this.#nowMs())},${JSON.stringify(fact).slice(1)}\n`;
     this.#lines += 1;
     this.#bytes += line.length;
     if (this.#bytes > ledgerBytesMax)
       throw new Error(
         `ledger ${this.path}: over its limit of ${ledgerBytesMax} bytes at line ${this.#lines}`,
       );
-    this.#buffer.push(line);
-    this.#buffered += line.length;
-    if (this.#buffered >= flushBytes) this.flush();
+    this.#buffer += line;
+    if (this.#buffer.length >= flushBytes) this.flush();
   }
 
   flush(): void {
-    if (this.#buffered === 0) return;
-    const text = Buffer.from(this.#buffer.join(''), 'utf8');
-    this.#buffer = [];
-    this.#buffered = 0;
+    if (this.#buffer === '') return;
+    // Whole lines, so that no secret is cut in two.
+    const text = Buffer.from(this.#redact(this.#buffer), 'utf8');
+    this.#buffer = '';
     for (let done = 0; done < text.length; ) done += writeSync(this.#fd, text, done);
   }
 
@@ -64,8 +61,8 @@ export class Ledger {
     closeSync(this.#fd);
   }
 
-  #redact(line: string): string {
-    let clean = line;
+  #redact(lines: string): string {
+    let clean = lines;
     for (const secret of this.#secrets)
       if (clean.includes(secret)) clean = clean.replaceAll(secret, '[secret]');
     return clean;

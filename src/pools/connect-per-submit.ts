@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { clientConfig, clientKnobs, clientSettings, leaseOn, trackedClient, versions } from './pg/client.ts';
+import { clientConfig, clientKnobs, clientSettings, PgLease, trackedClient, versions } from './pg/client.ts';
 import type { PoolAdapter } from './pool.ts';
 
 /** No pool at all: a new connection for every submit, ended when it is released. */
@@ -26,7 +26,7 @@ export const connectPerSubmit: PoolAdapter = {
         open.add(client);
         const conn = leaseOf(client);
         hooks.conn({ conn, ev: 'borrow' });
-        return leaseOn(client, conn, () => {
+        return new PgLease(client, conn, () => {
           hooks.conn({ conn, ev: 'release' });
           return client.end();
         });

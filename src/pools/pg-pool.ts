@@ -4,7 +4,7 @@ import {
   clientConfig,
   clientKnobs,
   clientSettings,
-  leaseOn,
+  PgLease,
   timerKnob,
   trackedClient,
   versions,
@@ -62,7 +62,7 @@ export const pgPool: PoolAdapter = {
     return {
       acquire: async () => {
         const client = await pool.connect();
-        return leaseOn(client, leaseOf(client as pg.Client), error => client.release(error));
+        return new PgLease(client, leaseOf(client as pg.Client), error => client.release(error));
       },
       gauges: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount, max }),
       close: () => pool.end(),

@@ -1,6 +1,6 @@
 import type { TrialClock } from '../clock.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import type { Attempt, GaugeFacts, Settled, Worker } from '../ledger/record.ts';
+import type { GaugeFacts, Settled, Worker } from '../ledger/record.ts';
 import type { Plan } from '../plan.ts';
 import {
   type FromWorker,
@@ -208,12 +208,12 @@ export class WorkerSlot {
   }: Extract<FromWorker, { k: 'settled' }>): void {
     if (!this.#open.delete(id)) return this.#fact('protocol', `settled twice, or never sent: ${id}`);
     const maybe = (time: number | null) => (time === null ? null : this.#time(time, at));
-    const onOurs = (attempt: Attempt): Attempt => ({
-      ...attempt,
-      startedAt: this.#time(attempt.startedAt, at),
-      acquiredAt: maybe(attempt.acquiredAt),
-      endedAt: maybe(attempt.endedAt),
-    });
+    // In place: the message is ours alone, and thousands a second come.
+    for (const attempt of attempts) {
+      attempt.startedAt = this.#time(attempt.startedAt, at);
+      attempt.acquiredAt = maybe(attempt.acquiredAt);
+      attempt.endedAt = maybe(attempt.endedAt);
+    }
     const from = { worker: this.worker, life: this.life };
     const atMs = this.#time(at, at);
     const fact: Settled = {
@@ -223,7 +223,7 @@ export class WorkerSlot {
       atMs,
       outcome,
       open,
-      attempts: attempts.map(onOurs),
+      attempts,
       releaseError,
     };
     this.#context.ledger.append(fact);

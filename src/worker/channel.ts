@@ -18,12 +18,12 @@ export interface Heard {
 }
 
 /** Lines may wait this long for company, where writing at once would be too dear. */
-const gatherMs = 2;
+const gatherMs = 5;
 
 /**
  * Over file descriptors 3 (in) and 4 (out): stdout belongs to drivers and user code. Writing is
  * synchronous, so that nothing said is lost when the process throws. `settled` leaves in its own turn,
- * unless something left less than 2 ms ago: each write wakes the harness, and at thousands of submits a
+ * unless something left less than 5 ms ago: each write wakes the harness, and at thousands of submits a
  * second one for each costs more than the submit. `at` was stamped before, so waiting changes no time.
  */
 export function fdChannel(heard: Heard): Channel {

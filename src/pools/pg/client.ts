@@ -93,23 +93,39 @@ export function clientConfig({ endpoint, settings, app }: OpenPool): pg.ClientCo
   };
 }
 
-/** A lease on a client; `release` is the pool's. */
-export function leaseOn(client: pg.ClientBase, conn: number, release: Lease['release']): Lease {
-  const query = async (sql: string, params?: readonly unknown[]): Promise<QueryAnswer> => {
-    const result = await client.query(sql, params as unknown[] | undefined);
-    return { tag: result.command, rowCount: result.rowCount ?? 0 };
-  };
-  return {
-    conn,
-    query,
-    begin: async lockTimeoutMs => {
-      if (lockTimeoutMs === undefined) return query('BEGIN');
-      // One round trip; pg answers several statements with a list.
-      await client.query(`BEGIN; SET LOCAL lock_timeout = ${Math.max(1, Math.round(lockTimeoutMs))}`);
-      return { tag: 'BEGIN', rowCount: 0 };
-    },
-    commit: () => query('COMMIT'),
-    rollback: () => query('ROLLBACK'),
-    release,
-  };
+/** A lease on a client; how it is given back is the pool's affair. */
+export class PgLease implements Lease {
+  readonly conn: number;
+  readonly release: Lease['release'];
+  #client: pg.ClientBase;
+
+  constructor(client: pg.ClientBase, conn: number, release: Lease['release']) {
+    this.#client = client;
+    this.conn = conn;
+    this.release = release;
+  }
+
+  query(sql: string, params?: readonly unknown[]): Promise<QueryAnswer> {
+    return this.#client.query(sql, params as unknown[] | undefined).then(answerOf);
+  }
+
+  begin(lockTimeoutMs?: number): Promise<QueryAnswer> {
+    if (lockTimeoutMs === undefined) return this.query('BEGIN');
+    // One round trip; pg answers several statements with a list.
+    const lockTimeout = `SET LOCAL lock_timeout = ${Math.max(1, Math.round(lockTimeoutMs))}`;
+    return this.#client.query(`BEGIN; ${lockTimeout}`).then(() => ({ tag: 'BEGIN', rowCount: 0 }));
+  }
+
+  commit(): Promise<QueryAnswer> {
+    return this.query('COMMIT');
+  }
+
+  rollback(): Promise<QueryAnswer> {
+    return this.query('ROLLBACK');
+  }
 }
+
+const answerOf = ({ command, rowCount }: pg.QueryResult): QueryAnswer => ({
+  tag: command,
+  rowCount: rowCount ?? 0,
+});
