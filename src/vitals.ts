@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
-const stepMs = 5;
+const stepMs = 10;
 
 /** Watches this process's event loop; each call gives the p99 of its delay, ms, since the last call. */
 export function watchLoop(): () => number {

@@ -43,7 +43,7 @@ export interface SoakStatus {
 const readyLimitMs = 20_000;
 const closeDeadlineMs = 300;
 const flushEveryMs = 500;
-const sampleEveryMs = 200;
+const sampleEveryMs = 250;
 
 /** One trial, from the first app worker's start to the last row read. Everything it sees goes to the ledger. */
 export async function soak(context: SoakContext): Promise<void> {

@@ -46,9 +46,9 @@ const shapes: Record<string, z.ZodType> = {
     conn: count,
     ev: z.enum(['opening', 'open', 'borrow', 'release', 'close']),
     at: count,
-    localPort: maybe,
-    backend: maybe,
-    why: z.string().nullable(),
+    localPort: maybe.optional(),
+    backend: maybe.optional(),
+    why: z.string().nullish(),
   }),
   gauges: z.object({
     at: count,

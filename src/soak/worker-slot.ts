@@ -147,7 +147,7 @@ export class WorkerSlot {
       case 'settled':
         return this.#settled(message);
       case 'conn': {
-        const { conn, ev, at, localPort, backend, why } = message;
+        const { conn, ev, at, localPort = null, backend = null, why = null } = message;
         return ledger.append({
           k: 'conn',
           ...from,

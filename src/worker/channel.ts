@@ -6,7 +6,8 @@ import { lineBytesMax } from './protocol.ts';
 
 /** The worker's end of the line to the harness. */
 export interface Channel {
-  send(message: FromWorker): void;
+  /** `soon`: it may wait a few ms for company; everything else leaves in this turn of the event loop. */
+  send(message: FromWorker, when?: 'now' | 'soon'): void;
   /** Everything said so far leaves now. */
   flush(): void;
 }
@@ -17,39 +18,31 @@ export interface Heard {
   end(why: string): void;
 }
 
-/** Lines may wait this long for company, where writing at once would be too dear. */
+/** As long as lines may wait for company. `at` was stamped before, so waiting changes no time. */
 const gatherMs = 5;
 
 /**
  * Over file descriptors 3 (in) and 4 (out): stdout belongs to drivers and user code. Writing is
- * synchronous, so that nothing said is lost when the process throws. `settled` leaves in its own turn,
- * unless something left less than 5 ms ago: each write wakes the harness, and at thousands of submits a
- * second one for each costs more than the submit. `at` was stamped before, so waiting changes no time.
+ * synchronous, so that nothing said is lost when the process throws.
  */
 export function fdChannel(heard: Heard): Channel {
   let lines: string[] = [];
   let leaving: 'no' | 'soon' | 'now' = 'no';
-  let leftAtMs = 0;
   const flush = () => {
     leaving = 'no';
     if (lines.length === 0) return;
     const text = Buffer.from(lines.join(''), 'utf8');
     lines = [];
-    leftAtMs = realClock.nowMs();
     writeAll(4, text, () => heard.end('the harness does not listen any more'));
-  };
-  const leave = (urgent: boolean) => {
-    const now = urgent && leaving !== 'now' && realClock.nowMs() - leftAtMs >= gatherMs;
-    if (now) setImmediate(flush);
-    else if (leaving === 'no') realClock.after(gatherMs, flush);
-    if (now) leaving = 'now';
-    else if (leaving === 'no') leaving = 'soon';
   };
   listen(3, heard);
   return {
-    send(message) {
+    send(message, when = 'now') {
       lines.push(`${JSON.stringify(message)}\n`);
-      leave(message.k !== 'conn');
+      if (leaving === 'now' || leaving === when) return;
+      if (when === 'now') setImmediate(flush);
+      else realClock.after(gatherMs, flush);
+      leaving = when;
     },
     flush,
   };

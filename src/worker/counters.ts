@@ -41,6 +41,14 @@ export class Counters {
     };
   }
 
+  /**
+   * Submits queue for connections: there may be thousands a second. Each write wakes the harness, and one
+   * for each settled would cost as much as the submit; with a few ms of company it costs next to nothing.
+   */
+  get backlogged(): boolean {
+    return this.#waits.size > 0;
+  }
+
   leased(by: 1 | -1): void {
     this.#acquired += by;
     if (by === 1) this.#all.leases += 1;

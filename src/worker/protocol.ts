@@ -44,14 +44,15 @@ export interface SettledMessage {
   attempts: Attempt[];
   releaseError: ErrorFacts | null;
 }
+/** What is not known is left out: two of these go with every submit. */
 export interface ConnMessage {
   k: 'conn';
   conn: number;
   ev: ConnEvent;
   at: number;
-  localPort: number | null;
-  backend: number | null;
-  why: string | null;
+  localPort?: number | null;
+  backend?: number | null;
+  why?: string | null;
 }
 export interface ReadyMessage {
   k: 'ready';

@@ -100,9 +100,8 @@ export class AppWorker {
   }
 
   #conn: Parameters<PoolAdapter['open']>[0]['hooks']['conn'] = event => {
-    const { conn, ev, localPort = null, backend = null, why = null } = event;
     this.#counters.conn(event);
-    this.#host.channel.send({ k: 'conn', conn, ev, at: this.#now(), localPort, backend, why });
+    this.#host.channel.send({ k: 'conn', at: this.#now(), ...event }, 'soon');
   };
 
   async #submit(submit: SubmitMessage): Promise<void> {
@@ -121,7 +120,16 @@ export class AppWorker {
   ): void {
     const at = this.#now();
     const last = open ? { open } : {};
-    this.#host.channel.send({ k: 'settled', id: submit.id, at, outcome, ...last, attempts, releaseError });
+    const settled: SettledMessage = {
+      k: 'settled',
+      id: submit.id,
+      at,
+      outcome,
+      ...last,
+      attempts,
+      releaseError,
+    };
+    this.#host.channel.send(settled, this.#counters.backlogged ? 'soon' : 'now');
   }
 
   #sendGauges(): void {
