@@ -6,7 +6,7 @@ export default defineScenario({
     'A shift on the scan page: 40 operators whose page submits every 30 s, bursts, two breaks, ' +
     'a database restart in the middle and a firewall that silently drops idle connections afterwards.',
   // The lowest at which five candidates end within 170 s: a lower speed leaves a slower machine room.
-  speed: 42,
+  speed: 40,
   duration: '1200s',
   patience: '10s',
   rows: 2,
