@@ -10,6 +10,7 @@ import { registries } from './registries.ts';
 import type { Report } from './report.ts';
 import * as reporterBarrel from './reporters/index.ts';
 import type { Reporter } from './reporters/reporter.ts';
+import { clean } from './reporters/words.ts';
 import { readRunFacts, resultsIn } from './results.ts';
 import { run } from './run.ts';
 import { version } from './version.ts';
@@ -51,6 +52,7 @@ async function runCommand(given: string, options: RunOptions): Promise<number> {
       {
         scenario,
         given,
+        ...(options.config ? { config: options.config } : {}),
         registries: loaded.registries,
         candidates: chosen(options.candidates, Object.keys(scenario.candidates)),
         seeds: Array.from({ length: repeat }, (_, n) => seed + n),
@@ -63,6 +65,8 @@ async function runCommand(given: string, options: RunOptions): Promise<number> {
     );
     observe.stop();
     print(report);
+    if (stop.signal.aborted && signalled() === null)
+      observe.warn(`the run was stopped: ${stop.signal.reason}`);
     return signalled() ?? (stop.signal.aborted ? exitCodes.internal : verdictCode(report, options.exitZero));
   } finally {
     observe.stop();
@@ -95,12 +99,13 @@ function chosen(given: string[] | undefined, known: string[]): string[] {
     throw new UsageError(
       `--candidates: no candidate "${unknown.join('", "')}"; there are ${known.join(', ')}`,
     );
-  return given ?? known;
+  return given ? [...new Set(given)] : known;
 }
 
 function reportCommand(dir: string, { exitZero }: { exitZero?: boolean }): number {
   const facts = readRunFacts(dir);
-  const report = resultsIn(dir, pickReporters(facts.reporters.join(','))).write(facts);
+  const warn = (text: string) => process.stderr.write(`warning: ${text}\n`);
+  const report = resultsIn(dir, pickReporters(facts.reporters.join(',')), warn).write(facts);
   print(report);
   return verdictCode(report, exitZero);
 }
@@ -146,8 +151,8 @@ function pickReporters(text: string): Reporter[] {
   const names = [...new Set(text.split(',').map(name => name.trim()))];
   const unknown = names.filter(name => !Object.hasOwn(reporters, name));
   if (unknown.length > 0)
-    throw new InvalidArgumentError(
-      `no reporter "${unknown.join('", "')}"; there are ${Object.keys(reporters).join(', ')}.`,
+    throw new UsageError(
+      `no reporter "${unknown.join('", "')}"; there are ${Object.keys(reporters).join(', ')}`,
     );
   // result.json is what every later command reads.
   return [...new Set(['json', ...names])].map(name => reporters[name]!);
@@ -237,11 +242,11 @@ function explain(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.usage;
   const { exitCode, message, stack, code } = error as Error & { exitCode?: number; code?: string };
   if (exitCode !== undefined) {
-    process.stderr.write(`poolsoak: ${message}\n`);
+    process.stderr.write(`poolsoak: ${clean(message)}\n`);
     return exitCode;
   }
-  if (code === 'ENOSPC') {
-    process.stderr.write(`poolsoak: the disk is full: ${message}\n`);
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    process.stderr.write(`poolsoak: the disk is full, so the run was stopped and cleaned up: ${message}\n`);
     return exitCodes.missing;
   }
   process.stderr.write(
@@ -261,6 +266,10 @@ async function main(): Promise<number> {
     return explain(error);
   }
 }
+
+// A throw that nobody awaited is a bug of ours: said as such, and the guardian ends what was started.
+process.on('uncaughtException', error => process.exit(explain(error)));
+process.on('unhandledRejection', error => process.exit(explain(error)));
 
 // Whoever reads us may leave early (`| head`): that ends the writing, not the run.
 process.stdout.on('error', () => {});

@@ -1,6 +1,8 @@
 import { resolve } from 'node:path';
+import { z } from 'zod';
 import { UsageError } from './failure.ts';
-import { importDefault, type Overlay } from './load.ts';
+import { importDefault, type Overlay, problemText } from './load.ts';
+import { problemsOf } from './problems.ts';
 import type { ScenarioInput } from './scenario.ts';
 
 /** `poolsoak.config.ts`: your candidates and limits, laid over whatever scenario runs. A flag wins over both. */
@@ -12,23 +14,27 @@ export interface Config {
 
 export const defineConfig = (config: Config): Config => config;
 
-const keys = ['candidates', 'checks', 'defaults'];
-const defaultKeys = ['speed', 'seed', 'repeat'];
+const schema = z.strictObject({
+  candidates: z.record(z.string(), z.unknown()).optional(),
+  checks: z.array(z.unknown()).optional(),
+  defaults: z
+    .strictObject({
+      speed: z.number().min(1).max(10_000).optional(),
+      seed: z.number().int().min(0).optional(),
+      repeat: z.number().int().min(1).max(1000).optional(),
+    })
+    .optional(),
+});
 
 export async function loadConfig(given: string): Promise<Config> {
   const path = resolve(given);
   const config = await importDefault(path);
   if (typeof config !== 'object' || config === null)
     throw new UsageError(`${path}: exports no config; write "export default defineConfig({ ... })"`);
-  refuseUnknown(path, config, keys);
-  refuseUnknown(`${path}: defaults`, (config as Config).defaults ?? {}, defaultKeys);
-  return config;
-}
-
-function refuseUnknown(where: string, given: object, known: string[]): void {
-  const unknown = Object.keys(given).filter(key => !known.includes(key));
-  if (unknown.length > 0)
-    throw new UsageError(`${where}: unknown: ${unknown.join(', ')}; allowed: ${known.join(', ')}`);
+  const parsed = schema.safeParse(config);
+  if (!parsed.success) throw new UsageError(problemText(path, problemsOf(parsed.error, schema, config)));
+  // Candidates and checks are validated as part of the scenario that they are laid over.
+  return config as Config;
 }
 
 /** Candidates of the same name replace the scenario's, checks are added; the validation sees the result. */
@@ -38,7 +44,7 @@ export function overlay(config: Config, path: string): Overlay {
     merge: raw => ({
       ...raw,
       candidates: { ...(raw.candidates as object), ...config.candidates },
-      checks: [...((raw.checks as unknown[]) ?? []), ...(config.checks ?? [])],
+      checks: [...(Array.isArray(raw.checks) ? raw.checks : []), ...(config.checks ?? [])],
     }),
   };
 }

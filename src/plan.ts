@@ -1,9 +1,9 @@
 import { durationMs } from './duration.ts';
 import type { Fault } from './faults/fault.ts';
-import type { AppHabits } from './pools/pool.ts';
+import type { AppHabits, PoolAdapter } from './pools/pool.ts';
 import type { Problem } from './problems.ts';
 import { sha256 } from './random.ts';
-import { scaleCheck, scaleDurations, scaleSettings, speedProblems } from './scaling.ts';
+import { habitFloors, scaleCheck, scaleDurations, scaleSettings, speedProblems } from './scaling.ts';
 import type { Candidate, Registries, Scenario } from './scenario.ts';
 
 /** A fault on the timeline, in ms of the trial's clock. */
@@ -152,7 +152,29 @@ export function planTrial(request: PlanRequest, registries: Registries): { plan:
     checks: planChecks(scenario, registries, speed),
     expect: scenario.expect[name] ?? null,
   };
-  return { plan, problems: speedProblems(`candidates.${name}.settings`, adapter, candidate.settings, speed) };
+  const path = `candidates.${name}`;
+  return {
+    plan,
+    problems: [
+      ...engineProblems(path, candidate, adapter, engine),
+      ...speedProblems(`${path}.settings`, adapter, candidate.settings, speed),
+      ...habitFloors(`${path}.app`, candidate, speed),
+    ],
+  };
+}
+
+function engineProblems(
+  path: string,
+  candidate: Candidate,
+  { name, engines }: PoolAdapter,
+  engine: Plan['engine'],
+): Problem[] {
+  const wanted = candidate.engine ?? engine;
+  if (wanted === engine && engines.includes(engine)) return [];
+  const own = candidate.engine
+    ? `is for ${candidate.engine}`
+    : `has pool ${name}, which is for ${engines.join(', ')}`;
+  return [{ path, message: `${own}; this run's engine is ${engine}; leave it out with --candidates` }];
 }
 
 function planWorkload(scenario: Scenario, scaled: (text: string) => number): PlannedWorkload {
@@ -228,9 +250,10 @@ function planChecks(scenario: Scenario, { checks }: Registries, speed: number): 
 }
 
 /** What the plan would do that its author may not have meant. */
-export function planWarnings({ candidate, candidateSpec, workers, server }: Plan): string[] {
+export function planWarnings({ candidate, candidateSpec, workers, server, expect }: Plan): string[] {
   const { max } = candidateSpec;
-  if (max === null || max * workers <= server.appSlots) return [];
+  // Who says how it ends has thought about it.
+  if (expect !== null || max === null || max * workers <= server.appSlots) return [];
   return [
     `candidate ${candidate}: ${workers} workers x max ${max} = ${workers * max} connections, ` +
       `but the server has ${server.appSlots} slots for the app: it can run out of them`,

@@ -17,6 +17,7 @@ export function showProgress(screen: Screen, clock: Clock): Observer & { stop():
   let plan: Plan | null = null;
   let head = '';
   let status: SoakStatus | null = null;
+  let folder: string | null = null;
   const line = () => (plan && status ? `${head} ${statusText(plan, status)}` : `${head} starting`);
   const draw = () => {
     if (head !== '') screen.write(screen.terminal ? `\r\u001b[2K${line()}` : `${line()}\n`);
@@ -26,6 +27,9 @@ export function showProgress(screen: Screen, clock: Clock): Observer & { stop():
   };
   const stop = clock.every(screen.terminal ? redrawMs : lineMs, draw);
   return {
+    folder: dir => {
+      folder = dir;
+    },
     trial(next, done, of) {
       plan = next;
       status = null;
@@ -47,6 +51,8 @@ export function showProgress(screen: Screen, clock: Clock): Observer & { stop():
       clear();
       head = '';
       stop();
+      if (folder !== null) screen.write(`results in ${folder}\n`);
+      folder = null;
     },
   };
 }

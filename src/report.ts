@@ -136,10 +136,25 @@ export function expected(
 
 export function buildReport(run: RunFacts, trials: TrialReport[]): Report {
   const { id, status, version, scenario, seed, speed, virtual, world, story, warnings, replay } = run;
-  const verdict = worstOf(trials.map(trial => trial.verdict));
+  // What was not run cannot have passed.
+  const cutShort = status === 'interrupted' ? (['unknown'] as const) : [];
+  const verdict = worstOf([...trials.map(trial => trial.verdict), ...cutShort]);
   return {
     schemaVersion: 1,
-    run: { id, verdict, status, version, scenario, seed, speed, virtual, world, story, warnings, replay },
+    run: {
+      id,
+      verdict,
+      status,
+      version,
+      scenario,
+      seed,
+      speed,
+      virtual,
+      world: { ...world, version: trials[0]?.key.serverVersion ?? null },
+      story,
+      warnings,
+      replay,
+    },
     trials,
   };
 }

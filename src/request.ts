@@ -23,12 +23,16 @@ export interface RunRequest {
   /** null: poolsoak-results/<run id>. */
   out: string | null;
   reporters: readonly Reporter[];
-  /** The command line, secrets taken out. */
+  /** The config file that was laid over the scenario, as given. */
+  config?: string;
+  /** The command line; nothing that this version takes there is secret. */
   argv: readonly string[];
 }
 
 /** Whoever wants to see a run while it goes on. */
 export interface Observer {
+  /** The result folder is there, and nothing else yet. */
+  folder(dir: string): void;
   trial(plan: Plan, done: number, of: number): void;
   status(status: SoakStatus): void;
   judged(trial: TrialReport): void;
@@ -68,7 +72,7 @@ export function planRun(
 }
 
 function runFacts(request: RunRequest, warnings: string[]): RunFacts {
-  const { scenario, candidates, seeds, speed, reporters, argv, given } = request;
+  const { scenario, candidates, seeds, speed, reporters, argv } = request;
   const started = wallNow();
   const stamp = started.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
   const [seed = 1] = seeds;
@@ -92,25 +96,28 @@ function runFacts(request: RunRequest, warnings: string[]): RunFacts {
     wallMs: 0,
     ratio: 0,
     argvRedacted: [...argv],
-    replay: replay(given, candidates, seed, seeds.length, speed),
+    replay: replay(request),
     node: process.version,
     os: `${type()} ${release()}`,
     cores: cpus().length,
   };
 }
 
-const replay = (
-  given: string,
-  candidates: readonly string[],
-  seed: number,
-  repeat: number,
-  speed: number,
-): string =>
-  `poolsoak run ${given} --candidates ${candidates.join(',')} --seed ${seed}` +
-  `${repeat > 1 ? ` --repeat ${repeat}` : ''} --speed ${speed}`;
+/** As a shell takes it. */
+const word = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
-/** The run is over: how it ended and how long it took. */
-export function finish(facts: RunFacts, { stop }: RunEdges): RunFacts {
+function replay({ given, config, candidates, seeds, speed }: RunRequest): string {
+  const words = ['poolsoak', 'run', given];
+  if (config) words.push('--config', config);
+  words.push('--candidates', candidates.join(','), '--seed', String(seeds[0] ?? 1));
+  if (seeds.length > 1) words.push('--repeat', String(seeds.length));
+  return [...words, '--speed', String(speed)].map(word).join(' ');
+}
+
+/** The run is over: how it ended, how long it took, and how much of the scenario's time that was. */
+export function finish(facts: RunFacts, soakedMs: number, { stop }: RunEdges): RunFacts {
   const wallMs = wallNow().getTime() - Date.parse(facts.startedAt);
-  return { ...facts, status: stop.signal.aborted ? 'interrupted' : 'done', wallMs };
+  const ratio = Math.round((100 * soakedMs * facts.speed) / Math.max(1, wallMs)) / 100;
+  return { ...facts, status: stop.signal.aborted ? 'interrupted' : 'done', wallMs, ratio };
 }

@@ -8,6 +8,7 @@ import {
   readFileSync,
   readSync,
   renameSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -26,6 +27,8 @@ export interface Results {
   ledgerPath(name: string): string;
   /** Writes run.json alone: a trial begins. */
   note(facts: RunFacts): void;
+  /** As `note`, for a run that ends with an error, which must not be hidden by another. */
+  cutShort(facts: RunFacts): void;
   /** Judges the ledgers that are there and writes every file anew. */
   write(facts: RunFacts): Report;
 }
@@ -45,26 +48,43 @@ export function createResults(dir: string, facts: RunFacts, reporters: readonly 
   }
 }
 
-export function resultsIn(dir: string, reporters: readonly Reporter[]): Results {
+/** `warn`: told of what was left out, such as a line that was cut. */
+export function resultsIn(
+  dir: string,
+  reporters: readonly Reporter[],
+  warn: (text: string) => void = () => {},
+): Results {
   const judged = new Map<string, TrialReport>();
   const trial = (name: string): TrialReport => {
-    const report = judged.get(name) ?? judgeLedger(join(dir, name), name);
+    const report = judged.get(name) ?? judgeLedger(join(dir, name), name, warn);
     judged.set(name, report);
     return report;
   };
   const note = (facts: RunFacts) => replaceFile(join(dir, 'run.json'), `${JSON.stringify(facts, null, 2)}\n`);
+  const write = (facts: RunFacts): Report => {
+    note(facts);
+    const report = buildReport(facts, facts.ledgers.filter(name => begun(join(dir, name), facts)).map(trial));
+    for (const reporter of reporters) replaceFile(join(dir, reporter.file), reporter.render(report));
+    return report;
+  };
   return {
     dir,
     ledgerPath: name => join(dir, name),
     note,
-    write(facts) {
-      note(facts);
-      const report = buildReport(facts, facts.ledgers.map(trial));
-      for (const reporter of reporters) replaceFile(join(dir, reporter.file), reporter.render(report));
-      return report;
+    cutShort(facts) {
+      try {
+        write({ ...facts, status: 'interrupted' });
+      } catch {
+        // The disk that was full is full still.
+      }
     },
+    write,
   };
 }
+
+/** A run that was killed may name a last ledger in which nothing stands yet. */
+const begun = (path: string, { status, ledgers }: RunFacts): boolean =>
+  status === 'done' || !path.endsWith(ledgers.at(-1) ?? '') || (existsSync(path) && statSync(path).size > 0);
 
 /** Temp and rename: whoever reads meanwhile sees the old or the new file, whole. */
 function replaceFile(path: string, text: string): void {
@@ -86,10 +106,15 @@ export function readRunFacts(dir: string): RunFacts {
   }
 }
 
-export function judgeLedger(path: string, name: string): TrialReport {
+function judgeLedger(path: string, name: string, warn: (text: string) => void): TrialReport {
   if (!existsSync(path)) throw new UsageError(`ledger ${path}: run.json names it, but it is not there`);
   try {
-    const records = (): Iterable<LedgerRecord> => readLedger(path);
+    let told = false;
+    const onCut = (line: number) => {
+      if (!told) warn(`${name}: line ${line + 1} is cut and left out`);
+      told = true;
+    };
+    const records = (): Iterable<LedgerRecord> => readLedger(path, onCut);
     const header = headerOf(records(), path);
     const plan = header.plan as Plan;
     const metrics = measure(records);

@@ -2,7 +2,7 @@ import { durationMs } from './duration.ts';
 import { type Fault, isDuration } from './faults/fault.ts';
 import type { Knob, PoolAdapter } from './pools/pool.ts';
 import type { Problem } from './problems.ts';
-import type { Registries } from './scenario.ts';
+import type { Candidate, Registries } from './scenario.ts';
 
 /** Durations become numbers of the trial's ms under the same name. */
 export function scaleDurations(
@@ -62,11 +62,36 @@ export function speedProblems(
     if (typeof value !== 'number' || value === 0 || !knob?.scales || knob.realFloorMs === undefined)
       return [];
     const ms = value * (knob.unitMs ?? 1);
-    if (ms / speed >= knob.realFloorMs) return [];
-    const largest = Math.floor(ms / knob.realFloorMs);
-    const real = Math.round((ms / speed) * 10) / 10;
-    const cure = largest >= 1 ? `the largest speed that works is ${largest}` : 'no speed works for it';
-    const message = `${value} is ${real} ms real at speed ${speed}, under its floor of ${knob.realFloorMs} ms; ${cure}`;
-    return [{ path: `${path}.${key}`, message }];
+    return underFloor(`${path}.${key}`, value, ms, knob.realFloorMs, speed);
   });
+}
+
+/** Timers of the server and of Node are a few ms off, so a shorter one would measure the timer. */
+const timerFloorMs = 20;
+
+/** The same for the habits that are timers. */
+export function habitFloors(path: string, { app }: Candidate, speed: number): Problem[] {
+  const timers = { statementTimeout: app.statementTimeout, 'retry.lockTimeout': app.retry?.lockTimeout };
+  return Object.entries(timers).flatMap(([habit, text]) =>
+    text ? underFloor(`${path}.${habit}`, text, durationMs(text), timerFloorMs, speed) : [],
+  );
+}
+
+function underFloor(
+  path: string,
+  written: number | string,
+  ms: number,
+  floorMs: number,
+  speed: number,
+): Problem[] {
+  if (ms / speed >= floorMs) return [];
+  const largest = Math.floor(ms / floorMs);
+  const real = Math.round((ms / speed) * 10) / 10;
+  const cure = largest >= 1 ? `the largest speed that works is ${largest}` : 'no speed works for it';
+  return [
+    {
+      path,
+      message: `${written} is ${real} ms real at speed ${speed}, under its floor of ${floorMs} ms; ${cure}`,
+    },
+  ];
 }

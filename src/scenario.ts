@@ -125,6 +125,8 @@ export function validateScenario(
     ...timeProblems(scenario),
     ...expectProblems(scenario, registries),
   ];
+  // Only of a valid timeline can it be said.
+  if (problems.length === 0) problems.push(...overlaps(scenario, registries));
   return problems.length > 0 ? { scenario: null, problems } : { scenario, problems: [] };
 }
 
@@ -144,7 +146,11 @@ function candidateProblems(scenario: { candidates?: unknown }, { pools }: Regist
     if (!adapter) return [unknownName(`${path}.pool`, 'pool', candidate.pool, Object.keys(pools))];
     const settings = adapter.settings.safeParse(candidate.settings ?? {});
     const wrong = settings.success ? [] : problemsOf(settings.error, adapter.settings, candidate.settings);
+    const { engine } = candidate;
     return [
+      ...(engine && !adapter.engines.includes(engine)
+        ? [unknownName(`${path}.engine`, `engine for pool ${adapter.name}`, engine, [...adapter.engines])]
+        : []),
       ...wrong.map(problem => ({ ...problem, path: join(`${path}.settings`, problem.path) })),
       ...habitProblems(`${path}.app`, candidate.app),
     ];
@@ -164,11 +170,43 @@ function faultProblems({ faults, duration }: Scenario, registries: Registries): 
     if (!fault) return [unknownName(`${path}.fault`, 'fault', use.fault, Object.keys(registries.faults))];
     const settings = fault.settings.safeParse(use.settings);
     const problems = settings.success ? [] : problemsOf(settings.error, fault.settings, use.settings);
+    const lasts = settings.success ? lastsMs(fault, settings.data) : null;
     return [
+      ...(lasts !== null && until !== undefined
+        ? [{ path: `${path}.until`, message: `${use.fault} says itself how long it lasts` }]
+        : []),
+      ...(lasts !== null &&
+      durationMs(at) < durationMs(duration) &&
+      durationMs(at) + lasts > durationMs(duration)
+        ? [{ path: `${path}.at`, message: `${use.fault} would outlast the scenario (${duration})` }]
+        : []),
       ...problems.map(problem => ({ ...problem, path: join(`${path}.fault.settings`, problem.path) })),
       ...order(`${path}.at`, at, duration, 'the end of the scenario'),
       ...(until === undefined ? [] : order(`${path}.until`, at, until, 'its until')),
     ];
+  });
+}
+
+/** How long it lasts by its own settings, unscaled ms; null: the timeline says. */
+function lastsMs(fault: Fault, settings: Record<string, unknown>): number | null {
+  const ms = ([key, value]: [string, unknown]) => [key, parseDuration(value) ?? value];
+  return fault.lastsMs(
+    Object.fromEntries(Object.entries(settings).map(ms)) as Parameters<Fault['lastsMs']>[0],
+  );
+}
+
+/** Outages of one kind at once: the second would heal the first. */
+function overlaps({ faults }: Scenario, registries: Registries): Problem[] {
+  const ends: Record<string, number> = {};
+  return faults.flatMap(({ at, fault: use }, n) => {
+    const fault = registries.faults[use.fault];
+    const lasts = fault ? lastsMs(fault, fault.settings.parse(use.settings)) : null;
+    if (lasts === null) return [];
+    const early = durationMs(at) < (ends[use.fault] ?? 0);
+    ends[use.fault] = Math.max(ends[use.fault] ?? 0, durationMs(at) + lasts);
+    return early
+      ? [{ path: `faults[${n}].at`, message: `begins before the ${use.fault} above it has ended` }]
+      : [];
   });
 }
 

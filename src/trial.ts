@@ -6,6 +6,9 @@ import type { WorldEvents } from './world/world.ts';
 export interface TrialEvents extends WorldEvents {
   /** From here on what the world says is recorded there; null: nowhere. */
   recordIn(ledger: Ledger | null): void;
+  /** The ledger cannot be written any more: the trial is stopped, and ends with this error. */
+  ledgerFailed(error: Error): void;
+  rethrow(): void;
 }
 
 export interface StartedTrial {
@@ -22,12 +25,20 @@ export function startTrial({ clock: realClock, stop }: Pick<RunEdges, 'clock' | 
   const clock = trialClock(realClock);
   let ledger: Ledger | null = null;
   let serverLines = 0;
+  let failure: Error | null = null;
   return {
     clock,
     signal: stop.signal,
     events: {
       recordIn: into => {
         ledger = into;
+      },
+      ledgerFailed: error => {
+        failure = error;
+        if (!stop.signal.aborted) stop.abort('ledger-lost');
+      },
+      rethrow: () => {
+        if (failure) throw failure;
       },
       serverLog: line => {
         serverLines += 1;

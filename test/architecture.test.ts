@@ -18,7 +18,7 @@ const may: Record<string, string[]> = {
   pools: ['clock'],
   guardian: ['clock', 'random'],
   proxy: ['clock', 'random'],
-  world: ['clock', 'random', 'guardian', 'pools'],
+  world: ['clock', 'failure', 'random', 'guardian', 'pools'],
   faults: ['world', 'duration'],
   worker: ['clock', 'ledger', 'pools', 'vitals'],
   scenario: ['duration', 'faults', 'pools', 'problems'],
@@ -32,7 +32,7 @@ const may: Record<string, string[]> = {
   reporters: ['report', 'metrics', 'checks'],
   registries: ['checks', 'faults', 'pools', 'scenario'],
   load: ['failure', 'pools', 'problems', 'scenario'],
-  config: ['failure', 'load', 'scenario'],
+  config: ['failure', 'load', 'problems', 'scenario'],
   results: ['checks', 'failure', 'ledger', 'metrics', 'plan', 'report', 'reporters'],
   request: [
     'clock',
@@ -49,7 +49,7 @@ const may: Record<string, string[]> = {
   trial: ['clock', 'ledger', 'request', 'world'],
   progress: ['clock', 'plan', 'request', 'soak'],
   run: ['guardian', 'ledger', 'plan', 'report', 'request', 'results', 'soak', 'trial', 'version', 'world'],
-  index: ['config', 'faults', 'pools', 'run', 'scenario'],
+  index: ['clock', 'config', 'faults', 'load', 'pools', 'registries', 'reporters', 'run', 'scenario'],
   cli: [
     'clock',
     'config',

@@ -77,6 +77,18 @@ describe('a plan', () => {
     ]);
   });
 
+  it('refuses a speed that takes a habit below what a timer can do', () => {
+    const candidates = { good: { pool: 'pg-pool', app: { statementTimeout: '1s' } } };
+    const { problems } = planned({ candidates }, { speed: 100 });
+    expect(problems).toEqual([
+      {
+        path: 'candidates.good.app.statementTimeout',
+        message:
+          '1s is 10 ms real at speed 100, under its floor of 20 ms; the largest speed that works is 50',
+      },
+    ]);
+  });
+
   it('warns of pools that are larger than the server, together', () => {
     expect(planWarnings(planned({ workers: 4 }).plan)).toEqual([
       'candidate good: 4 workers x max 10 = 40 connections, but the server has 20 slots for the app: it can run out of them',

@@ -3,6 +3,8 @@ import { registries } from '../src/registries.ts';
 import { validateScenario } from '../src/scenario.ts';
 import { story } from './fixtures/story.ts';
 
+const restart = (down: string) => ({ fault: 'restart-database', settings: { down } });
+
 const problems = (raw: unknown) =>
   validateScenario(raw, registries).problems.map(({ path, message }) => `${path}: ${message}`);
 
@@ -53,6 +55,31 @@ describe('a scenario', () => {
       'a fault that ends before it begins',
       { faults: [{ at: '1s', until: '500ms', fault: { fault: 'latency', settings: { each: '1ms' } } }] },
       /^faults\[0\]\.until: 1s must come before its until \(500ms\)/,
+    ],
+    [
+      'outages that overlap',
+      {
+        faults: [
+          { at: '1s', fault: restart('500ms') },
+          { at: '1200ms', fault: restart('500ms') },
+        ],
+      },
+      /^faults\[1\]\.at: begins before the restart-database above it has ended/,
+    ],
+    [
+      'an outage beyond the end',
+      { faults: [{ at: '1800ms', fault: restart('500ms') }] },
+      /^faults\[0\]\.at: restart-database would outlast the scenario/,
+    ],
+    [
+      'two ways to end an outage',
+      { faults: [{ at: '1s', until: '1500ms', fault: restart('500ms') }] },
+      /^faults\[0\]\.until: restart-database says itself how long it lasts/,
+    ],
+    [
+      'an engine that the pool is not for',
+      { candidates: { a: { pool: 'pg-pool', engine: 'mysql' } } },
+      /^candidates\.a\.engine: no engine for pool pg-pool "mysql"; there is postgres/,
     ],
     ['an unknown check', { checks: [{ check: 'loss' }] }, /^checks\[0\]\.check: no check "loss"; there are/],
     [

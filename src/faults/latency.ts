@@ -14,7 +14,12 @@ export const latency = defineFault({
   async inject(world, id, { each, jitter }) {
     const attributes = { latency: Math.round(each), jitter: Math.round(jitter) };
     await world.proxy.addToxic(`${id}-up`, 'latency', attributes, 'upstream');
-    await world.proxy.addToxic(`${id}-down`, 'latency', attributes, 'downstream');
+    try {
+      await world.proxy.addToxic(`${id}-down`, 'latency', attributes, 'downstream');
+    } catch (error) {
+      await world.proxy.removeToxic(`${id}-up`);
+      throw error;
+    }
     return async () => {
       await world.proxy.removeToxic(`${id}-up`);
       await world.proxy.removeToxic(`${id}-down`);

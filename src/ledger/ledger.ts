@@ -11,6 +11,8 @@ export interface LedgerOptions {
   nowMs: () => number;
   /** Replaced wherever they appear, raw or URL-encoded. */
   secrets: readonly string[];
+  /** Called once, when nothing can be written any more: the disk is full, or the ledger at its limit. */
+  failed?(error: Error): void;
 }
 
 /** Append-only. Every line is on its way to the file within 64 KB or a `flush`. */
@@ -21,20 +23,20 @@ export class Ledger {
   #bytes = 0;
   #buffer = '';
   #nowMs: () => number;
-  #secrets: string[];
+  #redact: (text: string) => string;
+  #failed: (error: Error) => void;
+  #broken = false;
 
-  constructor({ path, nowMs, secrets }: LedgerOptions) {
+  constructor({ path, nowMs, secrets, failed = throwIt }: LedgerOptions) {
     this.path = path;
     this.#nowMs = nowMs;
-    this.#secrets = withEncoded(secrets);
+    this.#failed = failed;
+    this.#redact = redactor(secrets);
     this.#fd = openSync(path, 'w', 0o644);
   }
 
-  get lines(): number {
-    return this.#lines;
-  }
-
   append(fact: Fact): void {
+    if (this.#broken) return;
     // The fact's own text with two keys put before: a copy of the object would cost more than writing it.
     const line = `{"i":${this.#lines},"t":${round3(this.#nowMs())},${JSON.stringify(fact).slice(1)}\n`;
     this.#lines += 1;
@@ -52,7 +54,19 @@ export class Ledger {
     // Whole lines, so that no secret is cut in two.
     const text = Buffer.from(this.#redact(this.#buffer), 'utf8');
     this.#buffer = '';
-    for (let done = 0; done < text.length; ) done += writeSync(this.#fd, text, done);
+    if (this.#broken) return;
+    try {
+      for (let done = 0; done < text.length; ) done += writeSync(this.#fd, text, done);
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  /** Appending comes from timers and messages, which nobody awaits: whoever runs the trial is told instead. */
+  #fail(error: Error): void {
+    if (this.#broken) return;
+    this.#broken = true;
+    this.#failed(error);
   }
 
   close(complete: boolean): void {
@@ -60,21 +74,21 @@ export class Ledger {
     this.flush();
     closeSync(this.#fd);
   }
-
-  #redact(lines: string): string {
-    let clean = lines;
-    for (const secret of this.#secrets)
-      if (clean.includes(secret)) clean = clean.replaceAll(secret, '[secret]');
-    return clean;
-  }
 }
+
+/** Replaces every known secret, raw, URL-encoded or as it stands in JSON. */
+export function redactor(secrets: readonly string[]): (text: string) => string {
+  const forms = secrets.flatMap(s => [s, encodeURIComponent(s), JSON.stringify(s).slice(1, -1)]);
+  const known = [...new Set(forms)].filter(form => form.length > 0);
+  return text =>
+    known.reduce((clean, form) => (clean.includes(form) ? clean.replaceAll(form, '[secret]') : clean), text);
+}
+
+const throwIt = (error: Error): never => {
+  throw error;
+};
 
 const round3 = (ms: number): number => Math.round(ms * 1000) / 1000;
-
-function withEncoded(secrets: readonly string[]): string[] {
-  const forms = secrets.flatMap(s => [s, encodeURIComponent(s), JSON.stringify(s).slice(1, -1)]);
-  return [...new Set(forms)].filter(form => form.length > 0);
-}
 
 export class LedgerError extends Error {}
 

@@ -1,4 +1,5 @@
-import type { Attempt, ErrorFacts, Told } from '../ledger/record.ts';
+import { excludesCommit, isIntegrityError } from '../ledger/answers.ts';
+import type { Attempt, Told } from '../ledger/record.ts';
 import type { Plan } from '../plan.ts';
 
 /**
@@ -7,21 +8,6 @@ import type { Plan } from '../plan.ts';
  */
 export type Engine = Plan['engine'];
 type Transaction = Plan['candidateSpec']['app']['transaction'];
-
-const integrityErrnos = new Set([1062, 1452, 3819, 4025]);
-
-/** The write itself was refused, and only the write. */
-export function isIntegrityError({ sqlState, errno }: ErrorFacts): boolean {
-  if (errno !== null) return integrityErrnos.has(errno);
-  return sqlState?.startsWith('23') ?? false;
-}
-
-/** The server's answer is about the connection or the server, so the commit may have happened before it. */
-const doubtfulState = /^(40003|08|57P0|53|58|XX)/;
-/** MySQL and MariaDB: answers that may come after the commit. */
-const doubtfulErrnos = new Set([1053, 1180, 1317, 1927, 4031]);
-/** MySQL and MariaDB: the only answers to COMMIT that say it did not happen. */
-const certainCommitErrnos = new Set([1213, 1290, 3101]);
 
 type Ending = Pick<Attempt, 'step' | 'commitSent' | 'answered' | 'tag' | 'outcome' | 'endedAt' | 'error'>;
 
@@ -40,9 +26,7 @@ export function attemptOutcome(attempt: Ending, engine: Engine, transaction: Tra
 function saysNo({ step, answered, tag, error }: Ending, engine: Engine): boolean {
   if (!answered) return false;
   if (!error) return engine === 'postgres' && tag === 'ROLLBACK';
-  if (engine === 'postgres') return error.sqlState !== null && !doubtfulState.test(error.sqlState);
-  if (error.errno === null) return false;
-  return step === 'commit' ? certainCommitErrnos.has(error.errno) : !doubtfulErrnos.has(error.errno);
+  return excludesCommit(step, error);
 }
 
 /** The submit as a whole, after the app's own retries. `planned`: it was meant to be rejected. */

@@ -6,6 +6,20 @@ export const adapters: Record<string, PoolAdapter> = registry;
 
 export const isModulePath = (name: string): boolean => name.startsWith('/') || /^\.\.?\//.test(name);
 
+const isFunction = (value: unknown): boolean => typeof value === 'function';
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
+
+const members: [keyof PoolAdapter, (value: unknown) => boolean][] = [
+  ['name', value => typeof value === 'string'],
+  ['engines', Array.isArray],
+  ['settings', value => isObject(value) && isFunction((value as { safeParse?: unknown }).safeParse)],
+  ['knobs', isObject],
+  ['max', isFunction],
+  ['acquireTimeoutMs', isFunction],
+  ['versions', isFunction],
+  ['open', isFunction],
+];
+
 /** An adapter of ours by name, or a user's by the absolute path of the module that exports it as default. */
 export async function loadAdapter(name: string): Promise<PoolAdapter> {
   if (Object.hasOwn(adapters, name)) return adapters[name]!;
@@ -15,9 +29,10 @@ export async function loadAdapter(name: string): Promise<PoolAdapter> {
     );
   const jiti = createJiti(import.meta.url, { moduleCache: false });
   const adapter = await jiti.import<PoolAdapter>(name, { default: true });
-  if (typeof adapter?.open !== 'function' || typeof adapter.settings?.safeParse !== 'function')
+  const missing = members.filter(([member, is]) => !is(adapter?.[member])).map(([member]) => member);
+  if (missing.length > 0)
     throw new Error(
-      `${name}: its default export is no pool adapter (name, engines, settings, knobs, max, open, ...)`,
+      `${name}: its default export is no pool adapter; missing or wrong: ${missing.join(', ')}`,
     );
   return adapter;
 }

@@ -2,7 +2,7 @@ import type { TrialClock } from '../clock.ts';
 import { waitUntil } from '../clock.ts';
 import { UsageError } from '../failure.ts';
 import type { Fault } from '../faults/fault.ts';
-import type { Ledger } from '../ledger/ledger.ts';
+import { type Ledger, redactor } from '../ledger/ledger.ts';
 import { schemaVersion } from '../ledger/record.ts';
 import type { Plan } from '../plan.ts';
 import { seeded } from '../random.ts';
@@ -55,6 +55,8 @@ export async function soak(context: SoakContext): Promise<void> {
     plan,
     versions: { ...versions, server: world.serverVersion },
   });
+  // A run that is killed from here on has a ledger that can be read.
+  ledger.flush();
   context.events.recordIn(ledger);
   const tables = await world.sideDoor.createTables(plan.trial);
   const slots: WorkerSlot[] = [];
@@ -75,6 +77,7 @@ export async function soak(context: SoakContext): Promise<void> {
     await drive(context, driver, slots, phase);
     phase.enter('close');
     await closeAll();
+    ledger.append({ k: 'note', what: 'final-read', name: 'close-workers', ok: true, detail: null });
     if (readable(signal)) await finalRead(world, ledger, plan.trial, clock);
   } finally {
     await closeAll();
@@ -123,20 +126,22 @@ function phases(ledger: Ledger, slots: readonly WorkerSlot[], entered?: (phase: 
   return phase;
 }
 
-async function allReady(slots: readonly WorkerSlot[], { clock, plan, signal }: SoakContext): Promise<void> {
+async function allReady(
+  slots: readonly WorkerSlot[],
+  { clock, plan, signal, world }: SoakContext,
+): Promise<void> {
   for (const each of slots) each.start();
   const settled = () => slots.some(each => each.failed) || slots.every(each => each.state === 'ready');
   // The trial's clock stands at 0 until it starts, so the limit is kept on the real one.
   const real = { ...clock, nowMs: clock.realNowMs };
   const waited = await waitUntil(real, settled, { everyMs: 2, limitMs: readyLimitMs, signal });
-  const failed = slots.find(each => each.failed);
-  if (failed)
-    throw new UsageError(`candidate ${plan.candidate}: its pool could not be opened: ${failed.failed}`);
-  if (waited !== 'timeout') return;
+  const failed = slots.find(each => each.failed)?.failed;
+  if (!failed && waited !== 'timeout') return;
   const last = slots.map(each => each.lastOutput).find(text => text !== '') ?? 'they said nothing';
-  throw new UsageError(
-    `candidate ${plan.candidate}: app workers not ready within ${readyLimitMs / 1000} s; the last words of one: ${last}`,
-  );
+  const why = failed
+    ? `its pool could not be opened: ${failed}`
+    : `app workers not ready within ${readyLimitMs / 1000} s; the last words of one: ${last}`;
+  throw new UsageError(`candidate ${plan.candidate}: ${redactor(world.secrets)(why)}`);
 }
 
 /** The part where time passes: faults come and go, submits arrive, until none is open or the drain is over. */
@@ -154,9 +159,10 @@ async function drive(context: SoakContext, driver: Driver, slots: readonly Worke
     await driver.run(signal);
     await timeline.healAll();
     phase.enter('drain');
-    await waitUntil(clock, () => driver.counts.open === 0, { everyMs: 5, limitMs: plan.drainMs, signal });
+    const drained = () => driver.counts.open === 0;
+    const waited = await waitUntil(clock, drained, { everyMs: 5, limitMs: plan.drainMs, signal });
     const detail = `${driver.counts.open} open`;
-    ledger.append({ k: 'note', what: 'final-read', name: 'drain', ok: true, detail });
+    ledger.append({ k: 'note', what: 'final-read', name: 'drain', ok: waited === 'met', detail });
   } finally {
     await timeline.healAll();
     await stopSampler();

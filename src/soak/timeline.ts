@@ -90,6 +90,8 @@ export class Timeline {
     const once = async (): Promise<boolean> => {
       const startMs = clock.nowMs();
       const { works, code } = await world.probeOutage(probeTimeoutMs);
+      // Stopped meanwhile: what is said of the fault is said already.
+      if (stop.signal.aborted) return false;
       const atMs = clock.nowMs();
       ledger.append({
         k: 'probe',

@@ -84,7 +84,8 @@ export function readMessage(raw: unknown): Heard {
   const shape = Object.hasOwn(shapes, k) ? shapes[k]! : null;
   if (!shape) return { unknown: true };
   const parsed = shape.safeParse(raw);
-  if (parsed.success) return { message: raw as FromWorker };
+  // Only what the protocol names: a field of the worker's own must not end up in the ledger.
+  if (parsed.success) return { message: { ...(parsed.data as object), k } as FromWorker };
   const [issue] = parsed.error.issues;
   return { violation: `${k}.${issue?.path.join('.')}: ${issue?.message}` };
 }

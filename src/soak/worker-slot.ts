@@ -3,6 +3,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import type { GaugeFacts, Settled, Worker } from '../ledger/record.ts';
 import type { Plan } from '../plan.ts';
 import {
+  errorTextMax,
   type FromWorker,
   type OpenMessage,
   protocolVersion,
@@ -25,6 +26,7 @@ export interface SlotContext {
 const stalledAfterMs = 2000;
 const outputTextMax = 4096;
 const outputLinesMax = 64;
+const violationsMax = 100;
 const pings = 5;
 
 /** One app worker through all its lives: started, heard, restarted when it dies, closed at the end. */
@@ -45,6 +47,7 @@ export class WorkerSlot {
   #heardMs = 0;
   #stalled = false;
   #outputLines = 0;
+  #violations = 0;
   #pingSentMs = 0;
   /** The worker's clock is not ours: only durations are used. */
   #foreignClock = false;
@@ -55,19 +58,16 @@ export class WorkerSlot {
     this.#context = context;
   }
 
-  get openSubmits(): number {
-    return this.#open.size;
-  }
-
   start(): void {
     const { spawn, plan, open, clock } = this.#context;
     this.life += 1;
     this.state = 'starting';
     this.#outputLines = 0;
+    this.#violations = 0;
     this.#fact('spawn');
     this.#link = spawn(this.worker, this.life, {
       message: raw => this.#hear(raw),
-      violation: detail => this.#fact('protocol', detail),
+      violation: detail => this.#violation(detail),
       output: text => this.#output(text),
       exit: detail => this.#exit(detail),
     });
@@ -131,7 +131,7 @@ export class WorkerSlot {
     this.#heardMs = this.#context.clock.nowMs();
     this.#stalled = false;
     const heard = readMessage(raw);
-    if ('violation' in heard) return this.#fact('protocol', heard.violation);
+    if ('violation' in heard) return this.#violation(heard.violation);
     if ('message' in heard) this.#handle(heard.message);
   }
 
@@ -206,13 +206,14 @@ export class WorkerSlot {
     attempts,
     releaseError,
   }: Extract<FromWorker, { k: 'settled' }>): void {
-    if (!this.#open.delete(id)) return this.#fact('protocol', `settled twice, or never sent: ${id}`);
+    if (!this.#open.delete(id)) return this.#violation(`settled twice, or never sent: ${id}`);
     const maybe = (time: number | null) => (time === null ? null : this.#time(time, at));
     // In place: the message is ours alone, and thousands a second come.
     for (const attempt of attempts) {
       attempt.startedAt = this.#time(attempt.startedAt, at);
       attempt.acquiredAt = maybe(attempt.acquiredAt);
       attempt.endedAt = maybe(attempt.endedAt);
+      if (attempt.error) attempt.error.message = attempt.error.message.slice(0, errorTextMax);
     }
     const from = { worker: this.worker, life: this.life };
     const atMs = this.#time(at, at);
@@ -228,6 +229,14 @@ export class WorkerSlot {
     };
     this.#context.ledger.append(fact);
     this.#context.settled(fact);
+  }
+
+  /** A worker that logs on the wrong channel shall not fill the disk. */
+  #violation(detail: string): void {
+    this.#violations += 1;
+    if (this.#violations > violationsMax) return;
+    const last = this.#violations === violationsMax ? ` [no more are kept: limit ${violationsMax}]` : '';
+    this.#fact('protocol', `${detail}${last}`);
   }
 
   #output(text: string): void {

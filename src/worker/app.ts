@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.ts';
 import { round3 } from '../clock.ts';
+import { excludesCommit, isIntegrityError } from '../ledger/answers.ts';
 import type { Attempt, ErrorFacts, Told } from '../ledger/record.ts';
 import type { AppHabits, Lease, Pool } from '../pools/pool.ts';
-import { connectionSurvives, errorFacts, isIntegrityError } from './errors.ts';
+import { connectionSurvives, errorFacts } from './errors.ts';
 import type { SubmitMessage } from './protocol.ts';
 import { rowValues, type Statements } from './sql.ts';
 
@@ -26,13 +27,15 @@ export interface OpenSubmit {
 }
 
 export async function runSubmit(app: App, open: OpenSubmit): Promise<Told> {
-  const retry = app.habits.retry;
+  const { retry, cancelOnPatienceMs } = app.habits;
+  const goneAtMs = cancelOnPatienceMs === null ? null : app.clock.nowMs() + cancelOnPatienceMs;
   for (let n = 0; ; n += 1) {
     const attempt = newAttempt(n, app);
     open.attempts.push(attempt);
-    await runAttempt(app, open, attempt);
+    await runAttempt(app, open, attempt, goneAtMs);
     const told = attempt.outcome ?? 'indeterminate';
     if (!retry || n >= retry.max || !mayRetry(retry.on, told)) return told;
+    if (goneAtMs !== null && app.clock.nowMs() >= goneAtMs) return told;
     await app.clock.sleepMs(retry.backoffMs);
   }
 }
@@ -57,10 +60,15 @@ const newAttempt = (n: number, app: App): Attempt => ({
   error: null,
 });
 
-async function runAttempt(app: App, open: OpenSubmit, attempt: Attempt): Promise<void> {
+async function runAttempt(
+  app: App,
+  open: OpenSubmit,
+  attempt: Attempt,
+  goneAtMs: number | null,
+): Promise<void> {
   const lease = await acquire(app, attempt);
   if (!lease) return;
-  const stopCancel = cancelOnPatience(app, lease, attempt);
+  const stopCancel = cancelWhenGone(app, lease, attempt, goneAtMs);
   try {
     await transact(app, lease, open.submit, attempt);
     if (!stopCancel()) await giveBack(app, lease, open);
@@ -134,7 +142,8 @@ function conclude(app: App, attempt: Attempt, error: unknown): void {
   attempt.error = facts;
   attempt.answered = facts.sqlState !== null || facts.errno !== null;
   if (step === 'write' && isIntegrityError(facts)) return finish(app, attempt, 'rejected');
-  finish(app, attempt, commitSent && !attempt.answered ? 'indeterminate' : 'failed');
+  const inDoubt = commitSent && !(attempt.answered && excludesCommit(step, facts));
+  finish(app, attempt, inDoubt ? 'indeterminate' : 'failed');
 }
 
 async function giveBack(app: App, lease: Lease, open: OpenSubmit, error?: Error): Promise<void> {
@@ -164,16 +173,16 @@ const rollback = (lease: Lease): Promise<boolean> =>
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
-/** Returns: stop watching; true when the connection was given up already. */
-function cancelOnPatience(app: App, lease: Lease, attempt: Attempt): () => boolean {
-  const { cancelOnPatienceMs } = app.habits;
-  if (cancelOnPatienceMs === null) return () => false;
+/** Gives the connection up when the user has gone. Returns: stop watching; true when it was given up already. */
+function cancelWhenGone(app: App, lease: Lease, attempt: Attempt, goneAtMs: number | null): () => boolean {
+  if (goneAtMs === null) return () => false;
   let gaveUp = false;
-  const stop = app.clock.after(cancelOnPatienceMs, () => {
+  const stop = app.clock.after(Math.max(0, goneAtMs - app.clock.nowMs()), () => {
     gaveUp = true;
     app.leased(-1);
-    conclude(app, attempt, new Error('the user has gone'));
-    void Promise.resolve(lease.release(new Error('the user has gone'))).catch(() => {});
+    const error = new Error('the user has gone');
+    conclude(app, attempt, error);
+    void Promise.resolve(lease.release(error)).catch(() => {});
   });
   return () => {
     stop();

@@ -29,9 +29,3 @@ export function connectionSurvives(error: unknown): boolean {
   if (severity !== undefined) return severity === 'ERROR';
   return errorFacts(error).errno !== null && (error as { fatal?: boolean }).fatal !== true;
 }
-
-/** Class 23, or its like in MySQL and MariaDB: the write itself was refused. */
-export function isIntegrityError({ sqlState, errno }: ErrorFacts): boolean {
-  if (errno !== null) return [1062, 1452, 3819, 4025].includes(errno);
-  return sqlState?.startsWith('23') ?? false;
-}

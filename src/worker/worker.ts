@@ -90,6 +90,9 @@ export class AppWorker {
       channel.send({ k: 'ready', v: protocolVersion, at: this.#now(), capabilities, versions });
     } catch (error) {
       channel.send({ k: 'failed', code: 'open', message: errorFacts(error).message });
+      // As an application that cannot start: it ends, and is started again.
+      channel.flush();
+      this.#host.exit(1);
     }
   }
 

@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, within } from '../clock.ts';
+import { UsageError } from '../failure.ts';
 import type { Guardian } from '../guardian/guardian.ts';
 import { type Account, canReach, serverAccount } from './account.ts';
 import { findNative, type Native, prepareNative } from './native.ts';
@@ -78,9 +79,10 @@ export function configuration(appSlots: number, settings: Record<string, string>
   };
   for (const [name, value] of Object.entries(settings)) {
     if (!/^[a-z_][a-z0-9_.]*$/i.test(name) || /\p{Cc}/u.test(value)) {
-      throw new Error(`server setting ${JSON.stringify(name)}: not a PostgreSQL setting on one line`);
+      throw new UsageError(`server.settings: ${JSON.stringify(name)} is no PostgreSQL setting on one line`);
     }
-    if (reserved.test(name.toLowerCase())) throw new Error(`server setting ${name} is poolsoak's own to set`);
+    if (reserved.test(name.toLowerCase()))
+      throw new UsageError(`server.settings.${name}: is poolsoak's own to set`);
   }
   const lines = Object.entries({ ...ours, ...settings }).map(
     ([name, value]) => `${name} = ${quote(value)}\n`,

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { type Clock, waitUntil, within } from '../clock.ts';
+import { UsageError } from '../failure.ts';
 import type { ProcessId } from '../guardian/journal.ts';
 import { isAlive, processTable, signalProcess } from '../guardian/processes.ts';
 import type { Cluster } from './cluster.ts';
@@ -87,7 +88,10 @@ async function untilAccepting(
   const how = await within(clock, goneLimitMs, running.exited, 'still there');
   const tail = running.log.tail();
   const text = `PostgreSQL did not start (${waited === 'met' ? how : `not within ${startLimitMs} ms`}): ${tail}`;
-  throw tail.includes('Address already in use') ? new PortTakenError(text) : new Error(text);
+  if (tail.includes('Address already in use')) throw new PortTakenError(text);
+  throw /unrecognized configuration parameter|invalid value for parameter/.test(tail)
+    ? new UsageError(`server.settings: ${text}`)
+    : new Error(text);
 }
 
 /**

