@@ -93,7 +93,7 @@ function beforehand({ kind, needsRows }: Check, metrics: TrialMetrics): Finding 
   if (!worst) return null;
   const { what, against, share } = worst;
   return unknown(
-    `the speed is too high for this machine: ${what}, which it cannot scale, took ${shareText(share)} of the ${against}, at most ${shareText(blindingOver)} allowed`,
+    `the speed is too high for this machine: ${what}, which it cannot scale, took ${shareText(share)} of the ${against}, at most ${shareText(blindingOver)} allowed: let nothing else run, or lower --speed`,
     'compression',
   );
 }

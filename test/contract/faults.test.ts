@@ -1,4 +1,6 @@
+import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { realClock, waitUntil } from '../../src/clock.ts';
 import { durationMs } from '../../src/duration.ts';
 import { type Fault, isDuration, type Planned } from '../../src/faults/fault.ts';
 import { registries } from '../../src/registries.ts';
@@ -6,11 +8,16 @@ import { appClient, eventually, openTestWorld, type TestWorld } from '../world/s
 
 const all = Object.entries(registries.faults);
 
-/** The example's settings as the plan would hand them over at this speed. */
-function planned(fault: Fault, speed: number): Planned<Fault['settings']> {
+const durationsOf = (fault: Fault): string[] =>
+  Object.keys(fault.settings.shape).filter(key => isDuration(fault.settings.shape[key]));
+
+/** The example's settings as a plan would hand them over at a speed that makes the shortest duration 100 ms. */
+function planned(fault: Fault): Planned<Fault['settings']> {
   const given = fault.settings.parse(fault.example) as Record<string, unknown>;
-  const scale = ([key, value]: [string, unknown]) =>
-    isDuration(fault.settings.shape[key]) ? [key, durationMs(value as string) / speed] : [key, value];
+  const ms = (key: string) => durationMs(given[key] as string);
+  const times = durationsOf(fault);
+  const speed = Math.min(...times.map(ms).filter(each => each >= 10)) / 100;
+  const scale = ([key, value]: [string, unknown]) => [key, times.includes(key) ? ms(key) / speed : value];
   return Object.fromEntries(Object.entries(given).map(scale));
 }
 
@@ -23,14 +30,14 @@ describe.each(all)('%s, as a description', (name, fault) => {
 
   it('refuses unknown settings, and durations without a unit', () => {
     expect(fault.settings.safeParse({ ...fault.example, colour: 'blue' }).success).toBe(false);
-    const durations = Object.keys(fault.settings.shape).filter(key => isDuration(fault.settings.shape[key]));
+    const durations = durationsOf(fault);
     expect(durations.length).toBeGreaterThan(0);
     for (const key of durations)
       expect(fault.settings.safeParse({ ...fault.example, [key]: '5' }).success).toBe(false);
   });
 
   it('says how long it lasts, or leaves it to the timeline', () => {
-    const lasts = fault.lastsMs(planned(fault, 10));
+    const lasts = fault.lastsMs(planned(fault));
     expect(lasts === null || lasts > 0).toBe(true);
     if (fault.kind === 'outage') expect(lasts).not.toBeNull();
   });
@@ -54,22 +61,32 @@ describe.each(all)('%s, on a real world', (_name, fault) => {
     }
   };
 
+  /** One connection, quiet between looks. */
+  const bites = async (): Promise<boolean> => {
+    if (test.heard.kills.length > 0) return true;
+    const startMs = realClock.nowMs();
+    await quiet.query('SELECT 1').catch(() => {});
+    if (realClock.nowMs() - startMs >= 100) return true;
+    await waitUntil(realClock, () => test.heard.kills.length > 0, { everyMs: 10, limitMs: 1000 });
+    return test.heard.kills.length > 0;
+  };
+  let quiet: pg.Client;
+
   it('finds what it needs', () => {
     for (const need of fault.needs) expect(test.world.provides).toContain(need);
   });
 
   it('comes, and is gone when healed; and comes again', async () => {
     for (let n = 1; n <= 2; n += 1) {
-      const heal = await fault.inject(
-        test.world,
-        `it-${n}`,
-        planned(fault, 1000),
-        new AbortController().signal,
-      );
+      quiet = await appClient(test.world.endpoint);
+      test.heard.kills.length = 0;
+      const heal = await fault.inject(test.world, `it-${n}`, planned(fault), new AbortController().signal);
       if (fault.kind === 'outage') expect(await serves()).toBe(false);
-      else expect(await serves()).toBe(true);
+      else
+        await eventually(bites, 'it does something: a connection is ended, or an answer takes 100 ms longer');
       await heal();
       await eventually(serves, 'the world serves again');
+      quiet.end().catch(() => {});
       // Nothing is left of it: the same name can be used again at once.
       await test.world.proxy.addToxic(`it-${n}`, 'latency', { latency: 1, jitter: 0 });
       await test.world.proxy.removeToxic(`it-${n}`);
