@@ -28,13 +28,15 @@ const count = z.number();
 const maybe = z.number().nullable();
 const shapes: Record<string, z.ZodType> = {
   ready: z.object({
+    k: z.literal('ready'),
     v: count,
     at: count,
     capabilities: z.object({ conn: z.boolean(), gauges: z.boolean(), virtual: z.boolean() }),
     versions: z.record(z.string(), z.string()),
   }),
-  failed: z.object({ code: z.string(), message: z.string() }),
+  failed: z.object({ k: z.literal('failed'), code: z.string(), message: z.string() }),
   settled: z.object({
+    k: z.literal('settled'),
     id: count,
     at: count,
     outcome: told,
@@ -43,6 +45,7 @@ const shapes: Record<string, z.ZodType> = {
     releaseError: error,
   }),
   conn: z.object({
+    k: z.literal('conn'),
     conn: count,
     ev: z.enum(['opening', 'open', 'borrow', 'release', 'close']),
     at: count,
@@ -51,6 +54,7 @@ const shapes: Record<string, z.ZodType> = {
     why: z.string().nullish(),
   }),
   gauges: z.object({
+    k: z.literal('gauges'),
     at: count,
     total: count,
     idle: count,
@@ -70,9 +74,9 @@ const shapes: Record<string, z.ZodType> = {
     rssBytes: maybe,
     cpuMs: maybe,
   }),
-  pong: z.object({ n: count, at: count }),
-  beat: z.object({}),
-  closed: z.object({ at: count }),
+  pong: z.object({ k: z.literal('pong'), n: count, at: count }),
+  beat: z.object({ k: z.literal('beat') }),
+  closed: z.object({ k: z.literal('closed'), at: count }),
 };
 
 export type Heard = { message: FromWorker } | { unknown: true } | { violation: string };
@@ -85,7 +89,7 @@ export function readMessage(raw: unknown): Heard {
   if (!shape) return { unknown: true };
   const parsed = shape.safeParse(raw);
   // Only what the protocol names: a field of the worker's own must not end up in the ledger.
-  if (parsed.success) return { message: { ...(parsed.data as object), k } as FromWorker };
+  if (parsed.success) return { message: parsed.data as FromWorker };
   const [issue] = parsed.error.issues;
   return { violation: `${k}.${issue?.path.join('.')}: ${issue?.message}` };
 }

@@ -20,8 +20,6 @@ export interface Heard {
 
 /** As long as lines may wait for company. `at` was stamped before, so waiting changes no time. */
 const gatherMs = 5;
-/** So many gathered lines are company enough. */
-const gatherLines = 24;
 
 /**
  * Over file descriptors 3 (in) and 4 (out): stdout belongs to drivers and user code. Writing is
@@ -41,11 +39,10 @@ export function fdChannel(heard: Heard): Channel {
   return {
     send(message, when = 'now') {
       lines.push(`${JSON.stringify(message)}\n`);
-      const due = lines.length >= gatherLines ? 'now' : when;
-      if (leaving === 'now' || leaving === due) return;
-      if (due === 'now') setImmediate(flush);
+      if (leaving === 'now' || leaving === when) return;
+      if (when === 'now') setImmediate(flush);
       else realClock.after(gatherMs, flush);
-      leaving = due;
+      leaving = when;
     },
     flush,
   };

@@ -117,7 +117,7 @@ describe('opening a world that cannot be', () => {
 
   test('refuses settings that are not the scenario’s to set, and more than one line', slow, async () => {
     expect(await refused({ settings: { max_connections: '5' } })).toContain(
-      "max_connections is poolsoak's own to set",
+      "server.settings.max_connections: is poolsoak's own to set",
     );
     expect(await refused({ settings: { jit: "off\nport = '1'" } })).toContain(
       'not a PostgreSQL setting on one line',
