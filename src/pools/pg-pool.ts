@@ -60,10 +60,13 @@ export const pgPool: PoolAdapter = {
       hooks.conn({ conn: leaseOf(client as pg.Client), ev: 'release', why: error ? 'error' : null }),
     );
     return {
-      acquire: async () => {
-        const client = await pool.connect();
-        return new PgLease(client, leaseOf(client as pg.Client), error => client.release(error));
-      },
+      acquire: () =>
+        new Promise((resolve, reject) => {
+          pool.connect((error, client, release) => {
+            if (!client) reject(error);
+            else resolve(new PgLease(client, leaseOf(client as pg.Client), release));
+          });
+        }),
       gauges: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount, max }),
       close: () => pool.end(),
     };

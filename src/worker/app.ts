@@ -149,7 +149,8 @@ function conclude(app: App, attempt: Attempt, error: unknown): void {
 async function giveBack(app: App, lease: Lease, open: OpenSubmit, error?: Error): Promise<void> {
   app.leased(-1);
   try {
-    await lease.release(error);
+    const released = lease.release(error);
+    if (released) await released;
   } catch (failure) {
     open.releaseError = errorFacts(failure);
   }

@@ -120,7 +120,7 @@ describe('opening a world that cannot be', () => {
       "server.settings.max_connections: is poolsoak's own to set",
     );
     expect(await refused({ settings: { jit: "off\nport = '1'" } })).toContain(
-      'not a PostgreSQL setting on one line',
+      'is no PostgreSQL setting on one line',
     );
   });
 

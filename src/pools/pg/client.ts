@@ -105,15 +105,20 @@ export class PgLease implements Lease {
     this.release = release;
   }
 
+  /** By callback, since pg would make a promise of its own, and we another from it, for every statement. */
   query(sql: string, params?: readonly unknown[]): Promise<QueryAnswer> {
-    return this.#client.query(sql, params as unknown[] | undefined).then(answerOf);
+    return new Promise((resolve, reject) => {
+      this.#client.query(sql, params as unknown[], (error: Error | null, result) => {
+        if (error) reject(error);
+        else resolve(answerOf(result));
+      });
+    });
   }
 
   begin(lockTimeoutMs?: number): Promise<QueryAnswer> {
     if (lockTimeoutMs === undefined) return this.query('BEGIN');
-    // One round trip; pg answers several statements with a list.
-    const lockTimeout = `SET LOCAL lock_timeout = ${Math.max(1, Math.round(lockTimeoutMs))}`;
-    return this.#client.query(`BEGIN; ${lockTimeout}`).then(() => ({ tag: 'BEGIN', rowCount: 0 }));
+    // One round trip for both.
+    return this.query(`BEGIN; SET LOCAL lock_timeout = ${Math.max(1, Math.round(lockTimeoutMs))}`);
   }
 
   commit(): Promise<QueryAnswer> {
@@ -125,7 +130,8 @@ export class PgLease implements Lease {
   }
 }
 
-const answerOf = ({ command, rowCount }: pg.QueryResult): QueryAnswer => ({
-  tag: command,
-  rowCount: rowCount ?? 0,
-});
+/** pg answers several statements with a list; the first of them names what was asked for. */
+function answerOf(result: pg.QueryResult | pg.QueryResult[]): QueryAnswer {
+  const { command, rowCount } = Array.isArray(result) ? result[0]! : result;
+  return { tag: command, rowCount: rowCount ?? 0 };
+}
