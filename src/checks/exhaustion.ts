@@ -41,7 +41,12 @@ export const exhaustion: Check = {
     const bad = metrics.exhaustion.filter(counts);
     const others = metrics.exhaustion.filter(episode => !counts(episode));
     const of = (episodes: readonly Episode[]): Finding => {
-      const said = `${countText(episodes.length, 'episode')} of ${causes.join(', ')}, ${max === 0 ? 'none' : max} allowed`;
+      const seen = causes.filter(cause =>
+        episodes.some(each => each.cause === cause || each.also.includes(cause)),
+      );
+      const allowed = max === 0 ? 'none' : `at most ${max}`;
+      const named = (seen.length > 0 ? seen : causes).join(', ');
+      const said = `${countText(episodes.length, 'episode')} of ${named}, ${allowed} allowed`;
       const apart = others.length > 0 ? `; ${informs(others)}` : '';
       const [first] = episodes;
       if (!first || episodes.length <= max)
