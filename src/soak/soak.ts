@@ -151,7 +151,7 @@ async function drive(context: SoakContext, driver: Driver, slots: readonly Worke
     for (const each of slots) each.mark(name);
   };
   phase.enter('soak');
-  const timeline = new Timeline({ plan, clock, ledger, world, faults, mark });
+  const timeline = new Timeline({ plan, clock, ledger, world, faults, signal, mark });
   const disturbed = () => [...timeline.active].some(fault => fault.disturbsProbe);
   const sampleMs = Math.max(plan.sampleMs, sampleEveryMs);
   const stopSampler = startSampler({ clock, ledger, world, sampleMs, disturbed, loopDelayMs });

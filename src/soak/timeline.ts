@@ -1,4 +1,4 @@
-import { round3, type TrialClock, within } from '../clock.ts';
+import { round3, type TrialClock } from '../clock.ts';
 import type { Fault, Heal, Planned } from '../faults/fault.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Fault as FaultFact } from '../ledger/record.ts';
@@ -11,6 +11,8 @@ export interface TimelineContext {
   ledger: Ledger;
   world: World;
   faults: Record<string, Fault>;
+  /** Aborted when the trial is to stop. */
+  signal: AbortSignal;
   /** At phase edges. */
   mark(name: string): void;
 }
@@ -77,8 +79,14 @@ export class Timeline {
     probing?.healCalled();
     await heal();
     if (!probing) return this.#fact(planned, 'healed');
-    const healed = await within(this.#context.clock, healLimitMs, probing.healed, false);
-    if (!healed) this.#fact(planned, 'not-healed', { detail: `no probe worked within ${healLimitMs} ms` });
+    const { clock, signal } = this.#context;
+    const waited = new AbortController();
+    // A trial that is being stopped does not wait: with its proxy gone no probe will ever work.
+    const limit = clock.sleepMs(healLimitMs, AbortSignal.any([signal, waited.signal])).then(() => false);
+    const healed = await Promise.race([probing.healed, limit]);
+    waited.abort();
+    if (!healed && !signal.aborted)
+      this.#fact(planned, 'not-healed', { detail: `no probe worked within ${healLimitMs} ms` });
   }
 
   /** From inject to healed: does the service answer? One at a time, every 50 ms. */

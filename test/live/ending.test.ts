@@ -11,6 +11,8 @@ const cli = resolve(import.meta.dirname, '../../dist/src/cli.js');
 /** Random moments of the soak, the restart in its middle among them; more of them in CI. */
 const moments = process.env.POOLSOAK_REQUIRE === 'all' ? 5 : 1;
 const random = seeded('ending', process.pid);
+/** And one while the database is down, when nothing can be probed. */
+const duringOutage = 1400;
 const atRandom = Array.from({ length: moments }, () => Math.round(random.next() * 3000));
 
 function scenario(): string {
@@ -51,27 +53,33 @@ describe.runIf(process.platform === 'linux')('a run that is killed leaves nothin
     expect(await run.left(5000)).toEqual([]);
   });
 
-  it.each(atRandom)('guardian, after %i ms: stopped, cleaned up, unknown, exit 70', async moreMs => {
-    const run = new LiveRun(scenario());
-    await run.soaking(moreMs);
-    kill(run.pid(/^guardian/));
-    const code = await within(realClock, 20_000, run.ended, 'still there');
-    expect({ code, left: await run.left(5000) }).toEqual({ code: 70, left: [] });
-    expect(run.result()).toMatchObject({
-      trials: [{ verdict: 'unknown', unknownBecause: expect.arrayContaining(['guardian-lost']) }],
-    });
-  });
+  it.each([...atRandom, duringOutage])(
+    'guardian, after %i ms: stopped, cleaned up, unknown, exit 70',
+    async moreMs => {
+      const run = new LiveRun(scenario());
+      await run.soaking(moreMs);
+      kill(run.pid(/^guardian/));
+      const code = await within(realClock, 20_000, run.ended, 'still there');
+      expect({ code, left: await run.left(5000) }).toEqual({ code: 70, left: [] });
+      expect(run.result()).toMatchObject({
+        trials: [{ verdict: 'unknown', unknownBecause: expect.arrayContaining(['guardian-lost']) }],
+      });
+    },
+  );
 
-  it.each(atRandom)('proxy, after %i ms: stopped, cleaned up, unknown, exit 70', async moreMs => {
-    const run = new LiveRun(scenario());
-    await run.soaking(moreMs);
-    kill(run.pid(/proxy/));
-    const code = await within(realClock, 20_000, run.ended, 'still there');
-    expect({ code, left: await run.left(5000) }).toEqual({ code: 70, left: [] });
-    expect(run.result()).toMatchObject({
-      trials: [{ verdict: 'unknown', unknownBecause: expect.arrayContaining(['proxy-lost']) }],
-    });
-  });
+  it.each([...atRandom, duringOutage])(
+    'proxy, after %i ms: stopped, cleaned up, unknown, exit 70',
+    async moreMs => {
+      const run = new LiveRun(scenario());
+      await run.soaking(moreMs);
+      kill(run.pid(/proxy/));
+      const code = await within(realClock, 20_000, run.ended, 'still there');
+      expect({ code, left: await run.left(5000) }).toEqual({ code: 70, left: [] });
+      expect(run.result()).toMatchObject({
+        trials: [{ verdict: 'unknown', unknownBecause: expect.arrayContaining(['proxy-lost']) }],
+      });
+    },
+  );
 
   it('harness and guardian: `poolsoak clean` sweeps', async () => {
     const run = new LiveRun(scenario());
@@ -90,11 +98,12 @@ describe.runIf(process.platform === 'linux')('a run that is killed leaves nothin
 
 describe('a run that is asked to stop', () => {
   it.each([
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const)('%s: heals, judges what there is, exits %i', async (signal, exitCode) => {
+    ['SIGINT', 130, 500],
+    ['SIGINT', 130, duringOutage],
+    ['SIGTERM', 143, 500],
+  ] as const)('%s: heals, judges what there is, exits %i (after %i ms)', async (signal, exitCode, moreMs) => {
     const run = new LiveRun(scenario());
-    await run.soaking(1000);
+    await run.soaking(moreMs);
     run.child.kill(signal);
     const code = await within(realClock, 20_000, run.ended, 'still there');
     expect({ code, left: await run.left(5000) }).toEqual({ code: exitCode, left: [] });
