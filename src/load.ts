@@ -43,6 +43,7 @@ export async function importDefault(path: string): Promise<unknown> {
         : await createJiti(import.meta.url, {
             alias: { poolsoak: publicApi },
             moduleCache: false,
+            fsCache: false,
             interopDefault: false,
           }).import<{
             default?: unknown;

@@ -27,7 +27,7 @@ export async function loadAdapter(name: string): Promise<PoolAdapter> {
     throw new Error(
       `no pool adapter "${name}"; there are ${Object.keys(adapters).join(', ')}, or a module's path`,
     );
-  const jiti = createJiti(import.meta.url, { moduleCache: false });
+  const jiti = createJiti(import.meta.url, { moduleCache: false, fsCache: false });
   const adapter = await jiti.import<PoolAdapter>(name, { default: true });
   const missing = members.filter(([member, is]) => !is(adapter?.[member])).map(([member]) => member);
   if (missing.length > 0)
