@@ -16,6 +16,8 @@ async function main({ config, tables, inFlight, warmMs, forMs }: BareLoop): Prom
   const { insertRow } = statements('postgres', tables);
   const startMs = performance.now();
   const elapsedMs = () => performance.now() - startMs;
+  // As long as a trial's id, so that the rows are of one size.
+  const trial = 'bare0bare0ba';
   let done = 0;
   let seq = 0;
   const one = async () => {
@@ -23,7 +25,7 @@ async function main({ config, tables, inFlight, warmMs, forMs }: BareLoop): Prom
       const submit = { k: 'submit', id: 0, session: 0, seq: seq++, rows: 2, valid: true } as const;
       const client = await pool.connect();
       await client.query('BEGIN');
-      for (const row of [0, 1]) await client.query(insertRow, rowValues('bare', submit, 0, row));
+      for (const row of [0, 1]) await client.query(insertRow, rowValues(trial, submit, 0, row));
       await client.query('COMMIT');
       client.release();
       if (elapsedMs() >= warmMs && elapsedMs() < warmMs + forMs) done += 1;

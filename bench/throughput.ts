@@ -6,8 +6,8 @@ import { median, say } from './figures.ts';
 import { type Bench, withBench } from './world.ts';
 
 const rounds = 5;
-const warmMs = 2000;
-const forMs = 6000;
+const warmMs = 4000;
+const forMs = 8000;
 const inFlight = 32;
 const limit = 0.85;
 

@@ -1,7 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import type { Fact, LedgerRecord } from './record.ts';
 
-const flushBytes = 64 * 1024;
+/** Facts that wait to be written: in a hot loop a line costs a third of what it costs alone. */
+const flushFacts = 256;
 /** A ledger beyond this is a run out of control; the trial ends with this limit named. */
 export const ledgerBytesMax = 4 * 1024 ** 3;
 export const lineCharsMax = 1024 * 1024;
@@ -15,13 +16,13 @@ export interface LedgerOptions {
   failed?(error: Error): void;
 }
 
-/** Append-only. Every line is on its way to the file within 64 KB or a `flush`. */
+/** Append-only. Every fact is on its way to the file within 256 facts or a `flush`; nobody changes it meanwhile. */
 export class Ledger {
   readonly path: string;
   #fd: number;
   #lines = 0;
   #bytes = 0;
-  #buffer = '';
+  #facts: { t: number; fact: Fact }[] = [];
   #nowMs: () => number;
   #redact: (text: string) => string;
   #failed: (error: Error) => void;
@@ -37,29 +38,38 @@ export class Ledger {
 
   append(fact: Fact): void {
     if (this.#broken) return;
-    // The fact's own text with two keys put before: a copy of the object would cost more than writing it.
-    const line = `{"i":${this.#lines},"t":${round3(this.#nowMs())},${JSON.stringify(fact).slice(1)}\n`;
+    this.#facts.push({ t: round3(this.#nowMs()), fact });
     this.#lines += 1;
-    this.#bytes += line.length;
+    if (this.#facts.length >= flushFacts) this.flush();
+  }
+
+  flush(): void {
+    if (this.#facts.length === 0) return;
+    // Whole lines, so that no secret is cut in two.
+    const text = Buffer.from(this.#redact(this.#text()), 'utf8');
+    if (this.#broken) return;
+    this.#bytes += text.length;
     if (this.#bytes > ledgerBytesMax)
       throw new Error(
         `ledger ${this.path}: over its limit of ${ledgerBytesMax} bytes at line ${this.#lines}`,
       );
-    this.#buffer += line;
-    if (this.#buffer.length >= flushBytes) this.flush();
-  }
-
-  flush(): void {
-    if (this.#buffer === '') return;
-    // Whole lines, so that no secret is cut in two.
-    const text = Buffer.from(this.#redact(this.#buffer), 'utf8');
-    this.#buffer = '';
-    if (this.#broken) return;
     try {
       for (let done = 0; done < text.length; ) done += writeSync(this.#fd, text, done);
     } catch (error) {
       this.#fail(error as Error);
     }
+  }
+
+  #text(): string {
+    let text = '';
+    let i = this.#lines - this.#facts.length;
+    for (const { t, fact } of this.#facts) {
+      // The fact's own text with two keys put before: a copy of the object would cost more than writing it.
+      text += `{"i":${i},"t":${t},${JSON.stringify(fact).slice(1)}\n`;
+      i += 1;
+    }
+    this.#facts = [];
+    return text;
   }
 
   /** Appending comes from timers and messages, which nobody awaits: whoever runs the trial is told instead. */

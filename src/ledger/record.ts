@@ -27,6 +27,11 @@ export interface Attempt {
   conn: number | null;
   startedAt: number;
   acquiredAt: number | null;
+  /**
+   * When the connection was given back; null: not yet. A worker that says this tells of no borrows and
+   * releases by `conn`: they would be half of all it says. One that leaves it out may tell of them so.
+   */
+  releasedAt?: number | null;
   /** COMMIT, or the write in autocommit, was handed to the driver. */
   commitSent: boolean;
   /** The server answered the statement the attempt ended on. */

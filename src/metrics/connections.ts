@@ -71,6 +71,7 @@ export class ConnectionTable {
     if (attempt.acquiredAt === null) return null;
     const at = attempt.conn === null ? undefined : this.find(life, attempt.conn);
     if (at === undefined) return this.#supposed(life, attempt, line);
+    if (attempt.releasedAt !== undefined) return this.#toldBy(at, attempt, line);
     let best = this.lastLease.get(at);
     if (this.#tellsBorrows.get(at) === 0) return this.#opensFor(at, attempt, line);
     const distance = (lease: number) =>
@@ -80,6 +81,13 @@ export class ConnectionTable {
       best = older;
     }
     return best;
+  }
+
+  /** The attempt says itself from when to when. A retry settles after others had its first connection. */
+  #toldBy(at: number, { acquiredAt, releasedAt }: Attempt, line: number): number {
+    const lease = this.#borrow(at, acquiredAt as number, line);
+    if (releasedAt !== null && releasedAt !== undefined) this.leases.releaseMs.set(lease, releasedAt);
+    return lease;
   }
 
   /**
@@ -128,14 +136,25 @@ export class ConnectionTable {
   }
 
   #borrow(at: number, atMs: number, line: number): number {
-    this.#giveBack(at, atMs);
-    const lease = this.leases.add(at, atMs, this.lastLease.get(at), line);
-    this.lastLease.set(at, lease);
+    const { leases } = this;
+    let before = this.lastLease.get(at);
+    let after = -1;
+    while (before >= 0 && leases.borrowMs.get(before) > atMs) {
+      after = before;
+      before = leases.previous.get(before);
+    }
+    this.#over(before, atMs);
+    const lease = leases.add(at, atMs, before, line);
+    if (after < 0) this.lastLease.set(at, lease);
+    else leases.previous.set(after, lease);
     return lease;
   }
 
   #giveBack(at: number, atMs: number): void {
-    const lease = this.lastLease.get(at);
+    this.#over(this.lastLease.get(at), atMs);
+  }
+
+  #over(lease: number, atMs: number): void {
     if (lease >= 0 && Number.isNaN(this.leases.releaseMs.get(lease))) this.leases.releaseMs.set(lease, atMs);
   }
 

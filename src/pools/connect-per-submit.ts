@@ -13,8 +13,8 @@ export const connectPerSubmit: PoolAdapter = {
   acquireTimeoutMs: given => (given.connectionTimeoutMillis as number) || null,
   versions,
   open(options) {
-    const { hooks, app } = options;
-    const { Client, leaseOf } = trackedClient(hooks);
+    const { app } = options;
+    const { Client, leaseOf } = trackedClient(options.hooks);
     const open = new Set<InstanceType<typeof Client>>();
     const config = clientConfig(options);
     return {
@@ -24,12 +24,7 @@ export const connectPerSubmit: PoolAdapter = {
         client.once('end', () => open.delete(client));
         await client.connect();
         open.add(client);
-        const conn = leaseOf(client);
-        hooks.conn({ conn, ev: 'borrow' });
-        return new PgLease(client, conn, () => {
-          hooks.conn({ conn, ev: 'release' });
-          return client.end();
-        });
+        return new PgLease(client, leaseOf(client), () => client.end());
       },
       gauges: () => ({ total: open.size, idle: 0, waiting: 0, max: null }),
       close: async () => {

@@ -38,8 +38,8 @@ export const pgPool: PoolAdapter = {
   acquireTimeoutMs: given => (given.connectionTimeoutMillis as number) || null,
   versions,
   open(options) {
-    const { hooks, app } = options;
-    const { Client, leaseOf } = trackedClient(hooks);
+    const { app } = options;
+    const { Client, leaseOf } = trackedClient(options.hooks);
     const { max, min, idleTimeoutMillis, maxUses, maxLifetimeSeconds } = options.settings as z.infer<
       typeof settings
     >;
@@ -55,10 +55,6 @@ export const pgPool: PoolAdapter = {
     if (app.onPoolError === 'listen') pool.on('error', () => {});
     // At 'connect', since after `await pool.connect()` is too late: the FATAL may come in between.
     if (app.onClientError === 'listen') pool.on('connect', client => client.on('error', () => {}));
-    pool.on('acquire', client => hooks.conn({ conn: leaseOf(client as pg.Client), ev: 'borrow' }));
-    pool.on('release', (error, client) =>
-      hooks.conn({ conn: leaseOf(client as pg.Client), ev: 'release', why: error ? 'error' : null }),
-    );
     return {
       acquire: () =>
         new Promise((resolve, reject) => {

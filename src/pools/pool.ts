@@ -75,11 +75,11 @@ export interface PoolGauges {
   max: number | null;
 }
 
-/** What the pool's connections do, for the record. `at` is the clock's. */
+/** What the pool's connections do, for the record. Who borrows them when is known without the pool. */
 export interface PoolHooks {
   conn(event: {
     conn: number;
-    ev: 'opening' | 'open' | 'borrow' | 'release' | 'close';
+    ev: 'opening' | 'open' | 'close';
     localPort?: number | null;
     backend?: number | null;
     why?: string | null;

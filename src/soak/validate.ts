@@ -16,6 +16,7 @@ const attempt = z.object({
   conn: z.number().nullable(),
   startedAt: z.number(),
   acquiredAt: z.number().nullable(),
+  releasedAt: z.number().nullish(),
   commitSent: z.boolean(),
   answered: z.boolean(),
   tag: z.string().nullable(),

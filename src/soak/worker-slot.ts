@@ -212,6 +212,7 @@ export class WorkerSlot {
     for (const attempt of attempts) {
       attempt.startedAt = this.#time(attempt.startedAt, at);
       attempt.acquiredAt = maybe(attempt.acquiredAt);
+      if (attempt.releasedAt !== undefined) attempt.releasedAt = maybe(attempt.releasedAt);
       attempt.endedAt = maybe(attempt.endedAt);
       if (attempt.error) attempt.error.message = attempt.error.message.slice(0, errorTextMax);
     }

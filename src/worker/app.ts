@@ -14,9 +14,12 @@ export interface App {
   habits: AppHabits;
   sql: Statements;
   clock: Clock;
-  /** Counts the wait; returns what to call when it is over. */
-  waiting(): (acquired: boolean) => void;
-  leased(by: 1 | -1): void;
+  /** Counts a wait for a connection; returns what to hand to `waited` when it is over. */
+  waiting(): number;
+  waited(since: number, acquired: boolean): void;
+  leased(): void;
+  /** Given back; `broken`: with an error, to be destroyed. */
+  released(broken: boolean): void;
 }
 
 /** A submit on its way; `attempts` grows while it runs, so that it can be told of when it never ends. */
@@ -51,6 +54,7 @@ const newAttempt = (n: number, app: App): Attempt => ({
   conn: null,
   startedAt: now(app),
   acquiredAt: null,
+  releasedAt: null,
   commitSent: false,
   answered: false,
   tag: null,
@@ -66,32 +70,29 @@ async function runAttempt(
   attempt: Attempt,
   goneAtMs: number | null,
 ): Promise<void> {
-  const lease = await acquire(app, attempt);
-  if (!lease) return;
+  let lease: Lease;
+  const since = app.waiting();
+  try {
+    lease = await app.pool.acquire();
+  } catch (error) {
+    app.waited(since, false);
+    return conclude(app, attempt, error);
+  }
+  app.waited(since, true);
+  app.leased();
+  attempt.acquiredAt = now(app);
+  attempt.conn = lease.conn;
   const stopCancel = cancelWhenGone(app, lease, attempt, goneAtMs);
   try {
     await transact(app, lease, open.submit, attempt);
-    if (!stopCancel()) await giveBack(app, lease, open);
   } catch (error) {
     conclude(app, attempt, error);
-    if (!stopCancel()) await giveBackAfter(error, app, lease, open);
+    if (!stopCancel()) await giveBackAfter(error, app, lease, open, attempt);
+    return;
   }
-}
-
-async function acquire(app: App, attempt: Attempt): Promise<Lease | null> {
-  const over = app.waiting();
-  try {
-    const lease = await app.pool.acquire();
-    over(true);
-    app.leased(1);
-    attempt.acquiredAt = now(app);
-    attempt.conn = lease.conn;
-    return lease;
-  } catch (error) {
-    over(false);
-    conclude(app, attempt, error);
-    return null;
-  }
+  if (stopCancel()) return;
+  const released = giveBack(app, lease, open, attempt);
+  if (released) await released;
 }
 
 async function transact(app: App, lease: Lease, submit: SubmitMessage, attempt: Attempt): Promise<void> {
@@ -146,24 +147,41 @@ function conclude(app: App, attempt: Attempt, error: unknown): void {
   finish(app, attempt, inDoubt ? 'indeterminate' : 'failed');
 }
 
-async function giveBack(app: App, lease: Lease, open: OpenSubmit, error?: Error): Promise<void> {
-  app.leased(-1);
+function giveBack(
+  app: App,
+  lease: Lease,
+  open: OpenSubmit,
+  attempt: Attempt,
+  error?: Error,
+): void | Promise<void> {
+  app.released(error !== undefined);
+  attempt.releasedAt = now(app);
+  const failed = (failure: unknown) => {
+    open.releaseError = errorFacts(failure);
+  };
   try {
     const released = lease.release(error);
-    if (released) await released;
+    // Most pools release at once; a promise for each would be felt.
+    if (released) return released.catch(failed);
   } catch (failure) {
-    open.releaseError = errorFacts(failure);
+    failed(failure);
   }
 }
 
 /** The habit that makes or breaks a pool: what happens to the connection after an error. */
-async function giveBackAfter(error: unknown, app: App, lease: Lease, open: OpenSubmit): Promise<void> {
+async function giveBackAfter(
+  error: unknown,
+  app: App,
+  lease: Lease,
+  open: OpenSubmit,
+  attempt: Attempt,
+): Promise<void> {
   const { release } = app.habits;
   if (release === 'on-success') return;
   const alive = connectionSurvives(error);
   const rolledBack = (alive || release === 'always') && (await rollback(lease));
   const broken = release === 'with-error' && !rolledBack;
-  await giveBack(app, lease, open, broken ? asError(error) : undefined);
+  await giveBack(app, lease, open, attempt, broken ? asError(error) : undefined);
 }
 
 const rollback = (lease: Lease): Promise<boolean> =>
@@ -180,9 +198,10 @@ function cancelWhenGone(app: App, lease: Lease, attempt: Attempt, goneAtMs: numb
   let gaveUp = false;
   const stop = app.clock.after(Math.max(0, goneAtMs - app.clock.nowMs()), () => {
     gaveUp = true;
-    app.leased(-1);
+    app.released(true);
     const error = new Error('the user has gone');
     conclude(app, attempt, error);
+    attempt.releasedAt = now(app);
     void Promise.resolve(lease.release(error)).catch(() => {});
   });
   return () => {

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { realClock } from '../clock.ts';
+import { type Clock, realClock } from '../clock.ts';
 import type { FromWorker, ToWorker } from './protocol.ts';
 import { lineBytesMax } from './protocol.ts';
 
@@ -26,22 +26,32 @@ const gatherMs = 5;
  * synchronous, so that nothing said is lost when the process throws.
  */
 export function fdChannel(heard: Heard): Channel {
+  listen(3, heard);
+  return gathering(realClock, text =>
+    writeAll(4, Buffer.from(text, 'utf8'), () => heard.end('the harness does not listen any more')),
+  );
+}
+
+/** Lines that go out together, each in its turn or a little later. */
+export function gathering(clock: Clock, write: (text: string) => void): Channel {
   let lines: string[] = [];
   let leaving: 'no' | 'soon' | 'now' = 'no';
+  let stopTimer = () => {};
   const flush = () => {
     leaving = 'no';
+    // Left running, it would cut the next wait short, and each hurried line would add another.
+    stopTimer();
     if (lines.length === 0) return;
-    const text = Buffer.from(lines.join(''), 'utf8');
+    const text = lines.join('');
     lines = [];
-    writeAll(4, text, () => heard.end('the harness does not listen any more'));
+    write(text);
   };
-  listen(3, heard);
   return {
     send(message, when = 'now') {
       lines.push(`${JSON.stringify(message)}\n`);
       if (leaving === 'now' || leaving === when) return;
       if (when === 'now') setImmediate(flush);
-      else realClock.after(gatherMs, flush);
+      else stopTimer = clock.after(gatherMs, flush);
       leaving = when;
     },
     flush,

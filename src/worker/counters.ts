@@ -25,20 +25,22 @@ export class Counters {
     this.#acquireTimeoutMs = acquireTimeoutMs === null ? Number.POSITIVE_INFINITY : acquireTimeoutMs - 1;
   }
 
-  /** A call to acquire begins to wait; call what is returned when it has ended. */
-  waiting(): (acquired: boolean) => void {
+  /** A call to acquire begins to wait; hand what is returned to `waited` when it has ended. */
+  waiting(): number {
     let since = this.#clock.nowMs();
     // Two waits of one instant must stay two.
     while (this.#waits.has(since)) since += 1e-6;
     this.#waits.add(since);
     this.#all.acquires += 1;
     this.#waitingMax = Math.max(this.#waitingMax, this.#waits.size);
-    return acquired => {
-      const waitedMs = this.#clock.nowMs() - since;
-      this.#waits.delete(since);
-      this.#oldestWaitMs = Math.max(this.#oldestWaitMs, waitedMs);
-      if (!acquired && waitedMs >= this.#acquireTimeoutMs) this.#all.acquireTimeouts += 1;
-    };
+    return since;
+  }
+
+  waited(since: number, acquired: boolean): void {
+    const waitedMs = this.#clock.nowMs() - since;
+    this.#waits.delete(since);
+    this.#oldestWaitMs = Math.max(this.#oldestWaitMs, waitedMs);
+    if (!acquired && waitedMs >= this.#acquireTimeoutMs) this.#all.acquireTimeouts += 1;
   }
 
   /**
@@ -49,16 +51,20 @@ export class Counters {
     return this.#waits.size > 0;
   }
 
-  leased(by: 1 | -1): void {
-    this.#acquired += by;
-    if (by === 1) this.#all.leases += 1;
+  leased(): void {
+    this.#acquired += 1;
+    this.#all.leases += 1;
     this.#acquiredMax = Math.max(this.#acquiredMax, this.#acquired);
   }
 
-  conn({ ev, why }: { ev: string; why?: string | null }): void {
+  released(broken: boolean): void {
+    this.#acquired -= 1;
+    if (broken) this.#all.destroyed += 1;
+  }
+
+  conn({ ev }: { ev: string }): void {
     if (ev === 'open') this.#all.opened += 1;
     if (ev === 'close') this.#all.closed += 1;
-    if (ev === 'release' && why === 'error') this.#all.destroyed += 1;
   }
 
   read(): Counted {

@@ -32,6 +32,7 @@ const worker = new AppWorker({
 
 // Dies as the application would, but what it has said leaves first.
 process.on('uncaughtException', error => {
+  worker.tellLeases();
   channel.flush();
   process.stderr.write(`${error.stack ?? error}\n`);
   process.exit(1);

@@ -44,7 +44,7 @@ export interface SettledMessage {
   attempts: Attempt[];
   releaseError: ErrorFacts | null;
 }
-/** What is not known is left out: two of these go with every submit. */
+/** What is not known is left out. Borrow and release are for workers whose attempts have no `releasedAt`. */
 export interface ConnMessage {
   k: 'conn';
   conn: number;

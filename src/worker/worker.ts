@@ -48,7 +48,7 @@ export class AppWorker {
         void this.#openPool(message);
         break;
       case 'submit':
-        void this.#submit(message);
+        this.#submit(message);
         break;
       case 'mark':
         this.#sendGauges();
@@ -82,7 +82,9 @@ export class AppWorker {
         sql: statements(endpoint.engine, open.tables),
         clock,
         waiting: () => this.#counters.waiting(),
-        leased: by => this.#counters.leased(by),
+        waited: (since, acquired) => this.#counters.waited(since, acquired),
+        leased: () => this.#counters.leased(),
+        released: broken => this.#counters.released(broken),
       };
       this.#startTimers(open.sampleMs);
       const capabilities = { conn: true, gauges: true, virtual: true };
@@ -107,13 +109,27 @@ export class AppWorker {
     this.#host.channel.send({ k: 'conn', at: this.#now(), ...event }, 'soon');
   };
 
-  async #submit(submit: SubmitMessage): Promise<void> {
+  /**
+   * About to die of an uncaught exception. Leases are told with the submit that had them, so those of
+   * submits that will never settle are told now.
+   */
+  tellLeases(): void {
+    for (const { attempts } of this.#open.values())
+      for (const { conn, acquiredAt, releasedAt } of attempts) {
+        if (conn === null || acquiredAt === null) continue;
+        this.#host.channel.send({ k: 'conn', conn, ev: 'borrow', at: acquiredAt });
+        if (releasedAt) this.#host.channel.send({ k: 'conn', conn, ev: 'release', at: releasedAt });
+      }
+  }
+
+  #submit(submit: SubmitMessage): void {
     const app = this.#app;
     if (!app) return;
     const open: OpenSubmit = { submit, attempts: [], releaseError: null };
     this.#open.set(submit.id, open);
-    const outcome = await runSubmit(app, open);
-    if (this.#open.delete(submit.id)) this.#settle(open, outcome, false);
+    void runSubmit(app, open).then(outcome => {
+      if (this.#open.delete(submit.id)) this.#settle(open, outcome, false);
+    });
   }
 
   #settle(
@@ -122,16 +138,8 @@ export class AppWorker {
     open: boolean,
   ): void {
     const at = this.#now();
-    const last = open ? { open } : {};
-    const settled: SettledMessage = {
-      k: 'settled',
-      id: submit.id,
-      at,
-      outcome,
-      ...last,
-      attempts,
-      releaseError,
-    };
+    const settled: SettledMessage = { k: 'settled', id: submit.id, at, outcome, attempts, releaseError };
+    if (open) settled.open = true;
     this.#host.channel.send(settled, this.#counters.backlogged ? 'soon' : 'now');
   }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Attempt } from '../../src/ledger/record.ts';
-import { ended, error, fault, Hand, habits, tried, withRestart } from './hand.ts';
+import { candidate, ended, error, fault, Hand, habits, tried, withRestart } from './hand.ts';
 
 describe('connections', () => {
   it('counts open events, what closed, and the most at once', () => {
@@ -125,14 +125,14 @@ describe('a poisoned borrow', () => {
   });
 });
 
-describe('kills', () => {
-  const ambient = () => {
-    const hand = new Hand({ faults: [fault('idle-kill-1', 'ambient', 1000, 90_000)] });
-    return hand.fault('idle-kill-1', 'inject', 1000);
-  };
-  const kill = (hand: Hand, clientPort: number, atMs: number) =>
-    hand.say(atMs, { k: 'kill', fault: 'idle-kill-1', clientPort, link: 9, atMs, how: 'drop', idleMs: 4000 });
+const ambient = () => {
+  const hand = new Hand({ faults: [fault('idle-kill-1', 'ambient', 1000, 90_000)] });
+  return hand.fault('idle-kill-1', 'inject', 1000);
+};
+const kill = (hand: Hand, clientPort: number, atMs: number) =>
+  hand.say(atMs, { k: 'kill', fault: 'idle-kill-1', clientPort, link: 9, atMs, how: 'drop', idleMs: 4000 });
 
+describe('kills', () => {
   it('are joined by the port of the connection that had it then: ports are used again', () => {
     const hand = ambient();
     hand.conn(1, 'opening', 0).conn(1, 'open', 10, { localPort: 4001 }).conn(1, 'close', 5000);
@@ -242,5 +242,60 @@ describe('kills', () => {
       tried(20_000, { conn: 2, acquiredAt: 20_010, endedAt: 20_020 }),
     ]);
     expect(hand.measure().kills).toMatchObject([{ discoveredMs: 20_000, submitsHit: 0, blockedMs: null }]);
+  });
+});
+
+describe('leases told by their attempts', () => {
+  const lease = (fromMs: number, toMs: number | null, over: Partial<Attempt> = {}) =>
+    tried(fromMs, { acquiredAt: fromMs, releasedAt: toMs, endedAt: toMs, ...over });
+
+  const failed = { outcome: 'failed', commitSent: false, answered: false, tag: null, step: 'begin' } as const;
+
+  it('give the same as borrows and releases told by themselves', () => {
+    const told = (byAttempt: boolean) => {
+      const hand = ambient();
+      hand.conn(1, 'open', 10, { localPort: 4001 });
+      for (const [fromMs, toMs] of [
+        [2000, 2005],
+        [20_000, 23_000],
+      ] as const) {
+        if (!byAttempt) hand.conn(1, 'borrow', fromMs).conn(1, 'release', toMs);
+        const releasedAt = byAttempt ? { releasedAt: toMs } : {};
+        const attempt = tried(fromMs, { acquiredAt: fromMs, endedAt: toMs, ...releasedAt, ...failed });
+        hand.settle(hand.submit(fromMs), toMs, 'failed', [attempt]);
+      }
+      kill(hand, 4001, 10_000);
+      return hand.measure().kills.map(found => ({ ...found, line: 0 }));
+    };
+    expect(told(true)).toMatchObject([{ discoveredMs: 20_000, submitsHit: 1 }]);
+    expect(told(true)).toEqual(told(false));
+  });
+
+  it('of a retry that settles after others had its first connection stand in their own order', () => {
+    const hand = ambient();
+    hand.conn(1, 'open', 10, { localPort: 4001 }).conn(2, 'open', 10);
+    hand.settle(hand.submit(3000), 3010, 'acked', [lease(3000, 3010)]);
+    // Borrowed before that one, settled after it, on its second connection.
+    hand.settle(hand.submit(2000), 5000, 'acked', [
+      lease(2000, 2500, failed),
+      lease(4000, 5000, { n: 1, conn: 2 }),
+    ]);
+    kill(hand, 4001, 2600);
+    expect(hand.measure().kills).toMatchObject([{ discoveredMs: 3000 }]);
+  });
+
+  it('never given back is leaked, told to its end it is not', () => {
+    const hand = new Hand(candidate({ max: null }));
+    for (const [conn, toMs] of [
+      [1, null],
+      [2, 200],
+      [3, null],
+    ] as const) {
+      hand.conn(conn, 'open', 100);
+      const attempt = ended.rejected(100, 10, conn);
+      hand.settle(hand.submit(100, { valid: false }), 210, 'rejected', [{ ...attempt, releasedAt: toMs }]);
+    }
+    hand.refused(5000);
+    expect(hand.measure().connections).toMatchObject({ leakedAtFirstRefusal: 2 });
   });
 });

@@ -60,8 +60,10 @@ async function submit(
     habits: { ...habits, ...over },
     sql: statements('postgres', { writes: 'writes', keys: 'keys' }),
     clock: realClock,
-    waiting: () => () => {},
-    leased: by => leased.push(by),
+    waiting: () => 0,
+    waited: () => {},
+    leased: () => leased.push(1),
+    released: () => leased.push(-1),
   };
   const open: OpenSubmit = {
     submit: { k: 'submit', id: 1, session: 2, seq: 3, rows: 2, valid: true },
