@@ -14,9 +14,9 @@ export interface App {
   habits: AppHabits;
   sql: Statements;
   clock: Clock;
-  /** Counts a wait for a connection; returns what to hand to `waited` when it is over. */
+  /** Counts a wait for a connection; returns a ticket to hand to `waited` when it is over. */
   waiting(): number;
-  waited(since: number, acquired: boolean): void;
+  waited(ticket: number, acquired: boolean): void;
   leased(): void;
   /** Given back; `broken`: with an error, to be destroyed. */
   released(broken: boolean): void;
@@ -71,14 +71,14 @@ async function runAttempt(
   goneAtMs: number | null,
 ): Promise<void> {
   let lease: Lease;
-  const since = app.waiting();
+  const ticket = app.waiting();
   try {
     lease = await app.pool.acquire();
   } catch (error) {
-    app.waited(since, false);
+    app.waited(ticket, false);
     return conclude(app, attempt, error);
   }
-  app.waited(since, true);
+  app.waited(ticket, true);
   app.leased();
   attempt.acquiredAt = now(app);
   attempt.conn = lease.conn;

@@ -6,7 +6,8 @@ type Counted = Pick<GaugeFacts, 'waiting' | 'acquired' | 'since' | 'counters'>;
 /** What happened around the pool, counted as it happens, so that nothing between two samples is missed. */
 export class Counters {
   #clock: Clock;
-  #waits = new Set<number>();
+  /** By ticket, in the order they began: since when. */
+  #waits = new Map<number, number>();
   #acquired = 0;
   #waitingMax = 0;
   #acquiredMax = 0;
@@ -25,20 +26,18 @@ export class Counters {
     this.#acquireTimeoutMs = acquireTimeoutMs === null ? Number.POSITIVE_INFINITY : acquireTimeoutMs - 1;
   }
 
-  /** A call to acquire begins to wait; hand what is returned to `waited` when it has ended. */
+  /** A call to acquire begins to wait; hand the ticket to `waited` when it has ended. */
   waiting(): number {
-    let since = this.#clock.nowMs();
-    // Two waits of one instant must stay two.
-    while (this.#waits.has(since)) since += 1e-6;
-    this.#waits.add(since);
     this.#all.acquires += 1;
+    const ticket = this.#all.acquires;
+    this.#waits.set(ticket, this.#clock.nowMs());
     this.#waitingMax = Math.max(this.#waitingMax, this.#waits.size);
-    return since;
+    return ticket;
   }
 
-  waited(since: number, acquired: boolean): void {
-    const waitedMs = this.#clock.nowMs() - since;
-    this.#waits.delete(since);
+  waited(ticket: number, acquired: boolean): void {
+    const waitedMs = this.#clock.nowMs() - (this.#waits.get(ticket) ?? 0);
+    this.#waits.delete(ticket);
     this.#oldestWaitMs = Math.max(this.#oldestWaitMs, waitedMs);
     if (!acquired && waitedMs >= this.#acquireTimeoutMs) this.#all.acquireTimeouts += 1;
   }
@@ -69,8 +68,7 @@ export class Counters {
 
   read(): Counted {
     const now = this.#clock.nowMs();
-    // Waits are kept in the order they began.
-    const [oldest = now] = this.#waits;
+    const [oldest = now] = this.#waits.values();
     const since = {
       waitingMax: this.#waitingMax,
       acquiredMax: this.#acquiredMax,

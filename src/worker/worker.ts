@@ -82,7 +82,7 @@ export class AppWorker {
         sql: statements(endpoint.engine, open.tables),
         clock,
         waiting: () => this.#counters.waiting(),
-        waited: (since, acquired) => this.#counters.waited(since, acquired),
+        waited: (ticket, acquired) => this.#counters.waited(ticket, acquired),
         leased: () => this.#counters.leased(),
         released: broken => this.#counters.released(broken),
       };
