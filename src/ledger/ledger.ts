@@ -12,6 +12,8 @@ export interface LedgerOptions {
   nowMs: () => number;
   /** Replaced wherever they appear, raw or URL-encoded. */
   secrets: readonly string[];
+  /** `ledgerBytesMax` unless said. */
+  bytesMax?: number;
   /** Called once, when nothing can be written any more: the disk is full, or the ledger at its limit. */
   failed?(error: Error): void;
 }
@@ -22,13 +24,15 @@ export class Ledger {
   #fd: number;
   #lines = 0;
   #bytes = 0;
+  #bytesMax: number;
   #facts: { t: number; fact: Fact }[] = [];
   #nowMs: () => number;
   #redact: (text: string) => string;
   #failed: (error: Error) => void;
   #broken = false;
 
-  constructor({ path, nowMs, secrets, failed = throwIt }: LedgerOptions) {
+  constructor({ path, nowMs, secrets, bytesMax = ledgerBytesMax, failed = throwIt }: LedgerOptions) {
+    this.#bytesMax = bytesMax;
     this.path = path;
     this.#nowMs = nowMs;
     this.#failed = failed;
@@ -48,11 +52,8 @@ export class Ledger {
     // Whole lines, so that no secret is cut in two.
     const text = Buffer.from(this.#redact(this.#text()), 'utf8');
     if (this.#broken) return;
+    if (this.#bytes + text.length > this.#bytesMax) return this.#fail(this.#full(text.length));
     this.#bytes += text.length;
-    if (this.#bytes > ledgerBytesMax)
-      throw new Error(
-        `ledger ${this.path}: over its limit of ${ledgerBytesMax} bytes at line ${this.#lines}`,
-      );
     try {
       for (let done = 0; done < text.length; ) done += writeSync(this.#fd, text, done);
     } catch (error) {
@@ -70,6 +71,13 @@ export class Ledger {
     }
     this.#facts = [];
     return text;
+  }
+
+  #full(more: number): LedgerFull {
+    const seen = `${this.#bytes + more} bytes by line ${this.#lines}`;
+    return new LedgerFull(
+      `ledger ${this.path}: over its limit of ${this.#bytesMax} bytes (${seen}), so the trial was stopped: run fewer sessions, or a shorter scenario`,
+    );
   }
 
   /** Appending comes from timers and messages, which nobody awaits: whoever runs the trial is told instead. */
@@ -101,6 +109,11 @@ const throwIt = (error: Error): never => {
 const round3 = (ms: number): number => Math.round(ms * 1000) / 1000;
 
 export class LedgerError extends Error {}
+
+/** The ledger is at its limit; its own exit code, as for a disk that is full. */
+export class LedgerFull extends Error {
+  readonly exitCode = 69;
+}
 
 /**
  * The records of a ledger, read as they are asked for and never held. A cut last line is left out and
