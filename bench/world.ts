@@ -39,7 +39,7 @@ export function benchPlan(arrivals: Plan['arrivals'], nonce: string): Plan {
     candidates: { pool: { pool: 'pg-pool', app: { onPoolError: 'listen', onClientError: 'listen' } } },
   };
   const { scenario } = validateScenario(raw, registries);
-  const world = { host: 'embedded', engine: 'postgres', virtual: false } as const;
+  const world = { host: 'embedded', engine: 'postgres', path: null } as const;
   const { plan } = planTrial(
     { scenario: scenario!, candidate: 'pool', seed: 1, speed: 1, ...world, nonce },
     registries,
@@ -54,6 +54,7 @@ export async function withBench(act: (bench: Bench) => Promise<void>): Promise<v
   const events = {
     serverLog: () => {},
     kill: () => {},
+    failed: (error: Error) => process.stderr.write(`failed: ${error.message}\n`),
     lost: (part: string) => process.stderr.write(`lost: ${part}\n`),
   };
   try {

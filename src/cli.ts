@@ -5,6 +5,7 @@ import { loadConfig, overlay } from './config.ts';
 import { exitCodes, UsageError } from './failure.ts';
 import { sweep } from './guardian/sweep.ts';
 import { loadScenario, shippedScenarios } from './load.ts';
+import type { Plan } from './plan.ts';
 import { showProgress } from './progress.ts';
 import { registries } from './registries.ts';
 import type { Report } from './report.ts';
@@ -27,6 +28,7 @@ interface RunOptions {
   seed?: number;
   repeat?: number;
   speed?: number;
+  virtual?: Plan['path'] | true;
   out?: string;
   reporters: Reporter[];
   exitZero?: boolean;
@@ -39,6 +41,7 @@ async function runCommand(given: string, options: RunOptions): Promise<number> {
   const { scenario } = loaded;
   const seed = options.seed ?? config.defaults?.seed ?? 1;
   const repeat = options.repeat ?? config.defaults?.repeat ?? 1;
+  const virtual = options.virtual === true ? 'userspace' : (options.virtual ?? null);
   const stop = new AbortController();
   const screen = {
     write: (text: string) => process.stderr.write(text),
@@ -56,7 +59,8 @@ async function runCommand(given: string, options: RunOptions): Promise<number> {
         registries: loaded.registries,
         candidates: chosen(options.candidates, Object.keys(scenario.candidates)),
         seeds: Array.from({ length: repeat }, (_, n) => seed + n),
-        speed: options.speed ?? config.defaults?.speed ?? scenario.speed,
+        speed: options.speed ?? (virtual ? 1 : (config.defaults?.speed ?? scenario.speed)),
+        virtual,
         out: options.out ?? null,
         reporters: options.reporters,
         argv: process.argv.slice(2),
@@ -199,6 +203,13 @@ function program(done: (code: number) => void): Command {
     .option('--seed <n>', 'fixes every submit of the scenario', whole(0, 2 ** 31))
     .option('--repeat <n>', 'run with this many seeds, from --seed on', whole(1, 1000))
     .option('--speed <n>', 'run the scenario this many times as fast', speed)
+    .addOption(
+      new Option(
+        '--virtual [path]',
+        'in virtual time, on a simulated server: hours in a second, the same for the same seed; ' +
+          'path: what lies between, a proxy (userspace) or a firewall on the wire (packet)',
+      ).choices(['userspace', 'packet']),
+    )
     .option('--out <dir>', 'result folder, new or empty (default: poolsoak-results/<run id>)')
     .option(
       '--reporters <names>',
@@ -234,6 +245,7 @@ Exit codes: 0 pass, 1 fail, 2 unknown, 64 usage, 69 something needed is missing,
   poolsoak run                              the scan page, five candidates, under three minutes
   poolsoak run --candidates pg-pool-tuned   one of them
   poolsoak run ./my-scenario.ts --repeat 5  yours, with five seeds
+  poolsoak run fgscan-day --virtual         eight hours in a second
   poolsoak report poolsoak-results/<id>     judge an earlier run again`;
 
 /** One message and an exit code for whatever was thrown. */

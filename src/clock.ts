@@ -12,11 +12,15 @@ export interface Clock {
   after(ms: number, act: () => void): () => void;
 }
 
+// Taken once: a virtual world replaces the globals while it runs, and this one stays real.
+const { setTimeout, clearTimeout, setInterval, clearInterval, Date } = globalThis;
+const performanceNow = performance.now.bind(performance);
+
 // performance.now() reads the same clock without a BigInt, from another zero.
-const performanceZeroMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+const performanceZeroMs = Number(process.hrtime.bigint()) / 1e6 - performanceNow();
 
 export const realClock: Clock = {
-  nowMs: () => performance.now() + performanceZeroMs,
+  nowMs: () => performanceNow() + performanceZeroMs,
   sleepMs: (ms, signal) =>
     new Promise(resolve => {
       if (signal?.aborted) return resolve();

@@ -59,6 +59,8 @@ export interface Plan {
   seed: number;
   speed: number;
   virtual: boolean;
+  /** What lies between app and server; real runs have a proxy in userspace. */
+  path: 'userspace' | 'packet';
   workers: number;
   durationMs: number;
   patienceMs: number;
@@ -99,14 +101,15 @@ export interface PlanRequest {
   speed: number;
   host: string;
   engine: Plan['engine'];
-  virtual: boolean;
+  /** null: real. */
+  path: Plan['path'] | null;
   /** What makes a real trial's id its own; the version in the virtual world, so that equal seeds give equal ids. */
   nonce: string;
 }
 
 /** Scenario + candidate + seed -> everything a trial will do. Pure: equal requests give equal plans. */
 export function planTrial(request: PlanRequest, registries: Registries): { plan: Plan; problems: Problem[] } {
-  const { scenario, candidate: name, seed, speed, engine, host, virtual, nonce } = request;
+  const { scenario, candidate: name, seed, speed, engine, host, path: virtual, nonce } = request;
   const candidate = scenario.candidates[name]!;
   const adapter = registries.pools[candidate.pool]!;
   const scaled = (text: string): number => durationMs(text) / speed;
@@ -116,7 +119,7 @@ export function planTrial(request: PlanRequest, registries: Registries): { plan:
   const settings = scaleSettings(adapter, candidate.settings, speed);
   const durationTotalMs = scaled(scenario.duration);
   const plan: Plan = {
-    trial: sha256(JSON.stringify([scenario.name, name, engine, seed, speed, nonce])).slice(0, 12),
+    trial: sha256(JSON.stringify([scenario.name, name, engine, seed, speed, virtual, nonce])).slice(0, 12),
     scenario: scenario.name,
     scenarioSha256: sha256(JSON.stringify(story)),
     candidate: name,
@@ -125,7 +128,8 @@ export function planTrial(request: PlanRequest, registries: Registries): { plan:
     host,
     seed,
     speed,
-    virtual,
+    virtual: virtual !== null,
+    path: virtual ?? 'userspace',
     workers: scenario.workers,
     durationMs: durationTotalMs,
     patienceMs,
@@ -133,7 +137,7 @@ export function planTrial(request: PlanRequest, registries: Registries): { plan:
     secondMs: 1000 / speed,
     respawnMs: 1000 / speed,
     respawnMaxMs: 15_000 / speed,
-    sampleMs: virtual ? 30_000 : 100,
+    sampleMs: virtual ? Math.max(100, 30_000 / speed) : 100,
     backlogMax: 10_000,
     durability: scenario.durability,
     workload: planWorkload(scenario, scaled),
@@ -157,10 +161,17 @@ export function planTrial(request: PlanRequest, registries: Registries): { plan:
     plan,
     problems: [
       ...engineProblems(path, candidate, adapter, engine),
+      ...virtualProblems(path, adapter, virtual !== null),
       ...speedProblems(`${path}.settings`, adapter, candidate.settings, speed),
       ...habitFloors(`${path}.app`, candidate, speed),
     ],
   };
+}
+
+function virtualProblems(path: string, { name, notVirtual }: PoolAdapter, virtual: boolean): Problem[] {
+  if (!virtual || notVirtual === undefined) return [];
+  const message = `has pool ${name}, which cannot run with --virtual: ${notVirtual}; leave it out with --candidates, or run without --virtual`;
+  return [{ path, message }];
 }
 
 function engineProblems(

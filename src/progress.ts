@@ -46,6 +46,12 @@ export function showProgress(screen: Screen, clock: Clock): Observer & { stop():
       screen.write(`${head} ${trial.verdict}${odd}\n`);
       head = '';
     },
+    ended({ virtual, ratio, replay }) {
+      clear();
+      if (!virtual) return;
+      screen.write(`virtual time: ${Math.round(ratio)} s in each real second of the trials\n`);
+      screen.write(`the same again: ${replay}\n`);
+    },
     warn: text => screen.write(`warning: ${text}\n`),
     stop() {
       clear();

@@ -20,6 +20,8 @@ export interface RunRequest {
   candidates: readonly string[];
   seeds: readonly number[];
   speed: number;
+  /** null: in real time. Else in virtual time, with such a path to the server. */
+  virtual: Plan['path'] | null;
   /** null: poolsoak-results/<run id>. */
   out: string | null;
   reporters: readonly Reporter[];
@@ -36,6 +38,8 @@ export interface Observer {
   trial(plan: Plan, done: number, of: number): void;
   status(status: SoakStatus): void;
   judged(trial: TrialReport): void;
+  /** Every trial is over. */
+  ended(facts: RunFacts): void;
   warn(text: string): void;
 }
 
@@ -55,11 +59,13 @@ export function planRun(
   request: RunRequest,
   edges: RunEdges,
 ): { plans: Plan[]; facts: RunFacts; out: string } {
-  const { scenario, registries, candidates, seeds, speed } = request;
-  const world = { host: 'embedded', engine: 'postgres', virtual: false } as const;
+  const { scenario, registries, candidates, seeds, speed, virtual } = request;
+  const world = { host: hostOf(request), engine: 'postgres', path: virtual } as const;
+  // Equal seeds of one version give equal virtual trials, ids included.
+  const nonce = () => (virtual ? version : unguessable(8));
   const planned = seeds.flatMap(seed =>
     candidates.map(candidate =>
-      planTrial({ scenario, candidate, seed, speed, ...world, nonce: unguessable(8) }, registries),
+      planTrial({ scenario, candidate, seed, speed, ...world, nonce: nonce() }, registries),
     ),
   );
   const problems = planned.slice(0, candidates.length).flatMap(each => each.problems);
@@ -72,7 +78,7 @@ export function planRun(
 }
 
 function runFacts(request: RunRequest, warnings: string[]): RunFacts {
-  const { scenario, candidates, seeds, speed, reporters, argv } = request;
+  const { scenario, candidates, seeds, speed, virtual, reporters, argv } = request;
   const started = wallNow();
   const stamp = started.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
   const [seed = 1] = seeds;
@@ -86,8 +92,8 @@ function runFacts(request: RunRequest, warnings: string[]): RunFacts {
     seed,
     repeat: seeds.length,
     speed,
-    virtual: false,
-    world: { engine: 'postgres', host: 'embedded', version: null },
+    virtual: virtual !== null,
+    world: { engine: 'postgres', host: hostOf(request), version: null },
     candidates: [...candidates],
     warnings,
     reporters: reporters.map(({ name }) => name),
@@ -103,21 +109,28 @@ function runFacts(request: RunRequest, warnings: string[]): RunFacts {
   };
 }
 
+const hostOf = ({ virtual }: RunRequest): string => (virtual ? 'virtual' : 'embedded');
+
 /** As a shell takes it. */
 const word = (text: string): string =>
   /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
-function replay({ given, config, candidates, seeds, speed }: RunRequest): string {
-  const words = ['poolsoak', 'run', given];
+function replay({ given, config, candidates, seeds, speed, virtual }: RunRequest): string {
+  const words = ['npx', `poolsoak@${version}`, 'run', given];
   if (config) words.push('--config', config);
   words.push('--candidates', candidates.join(','), '--seed', String(seeds[0] ?? 1));
   if (seeds.length > 1) words.push('--repeat', String(seeds.length));
+  if (virtual) words.push('--virtual', virtual);
   return [...words, '--speed', String(speed)].map(word).join(' ');
 }
 
 /** The run is over: how it ended, how long it took, and how much of the scenario's time that was. */
-export function finish(facts: RunFacts, soakedMs: number, { stop }: RunEdges): RunFacts {
+export function finish(
+  facts: RunFacts,
+  soaked: { ms: number; wallMs: number },
+  { stop }: RunEdges,
+): RunFacts {
   const wallMs = wallNow().getTime() - Date.parse(facts.startedAt);
-  const ratio = Math.round((100 * soakedMs * facts.speed) / Math.max(1, wallMs)) / 100;
+  const ratio = Math.round((100 * soaked.ms) / Math.max(1, soaked.wallMs)) / 100;
   return { ...facts, status: stop.signal.aborted ? 'interrupted' : 'done', wallMs, ratio };
 }

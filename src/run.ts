@@ -1,14 +1,12 @@
-import { type Guardian, openGuardian } from './guardian/guardian.ts';
 import { Ledger } from './ledger/ledger.ts';
+import { openPlaces, type Place } from './place.ts';
 import type { Plan } from './plan.ts';
 import type { Report } from './report.ts';
 import { finish, ledgerName, planRun, type RunEdges, type RunRequest } from './request.ts';
 import { createResults } from './results.ts';
-import { processWorkers } from './soak/process-link.ts';
 import { soak } from './soak/soak.ts';
 import { startTrial } from './trial.ts';
 import { version } from './version.ts';
-import { openWorld } from './world/open.ts';
 
 export type { RunEdges, RunRequest } from './request.ts';
 
@@ -20,45 +18,50 @@ export async function run(request: RunRequest, edges: RunEdges): Promise<Report>
   const { plans, facts, out } = planRun(request, edges);
   const results = createResults(out, facts, request.reporters);
   edges.observe.folder(out);
-  let soakedMs = 0;
-  const guardian = await openGuardian({ clock: edges.clock });
+  const soaked = { ms: 0, wallMs: 0 };
+  const places = await openPlaces(request.virtual !== null, edges);
   try {
     for (const plan of plans) {
       if (edges.stop.signal.aborted) break;
       edges.observe.trial(plan, facts.ledgers.length, plans.length);
       const ledger = ledgerName(plan);
       results.note({ ...facts, ledgers: [...facts.ledgers, ledger] });
-      if (!(await runTrial(plan, request, results.ledgerPath(ledger), guardian, edges))) break;
+      const begunMs = edges.clock.nowMs();
+      const place = places.of(plan);
+      const path = results.ledgerPath(ledger);
+      if (!(await place.stay(() => runTrial(plan, request, path, place, edges)))) break;
       facts.ledgers.push(ledger);
-      soakedMs += plan.durationMs;
+      soaked.ms += plan.durationMs * plan.speed;
+      soaked.wallMs += edges.clock.nowMs() - begunMs;
       edges.observe.judged(results.write(facts).trials.at(-1)!);
     }
   } catch (error) {
-    results.cutShort(finish(facts, soakedMs, edges));
+    results.cutShort(finish(facts, soaked, edges));
     throw error;
   } finally {
-    await guardian.close();
+    await places.close();
   }
-  return results.write(finish(facts, soakedMs, edges));
+  const ended = finish(facts, soaked, edges);
+  edges.observe.ended(ended);
+  return results.write(ended);
 }
 
 /** false: asked to stop before there was anything to record. */
-async function runTrial(plan: Plan, request: RunRequest, path: string, guardian: Guardian, edges: RunEdges) {
-  const { clock, events, signal } = startTrial(edges);
+async function runTrial(plan: Plan, request: RunRequest, path: string, place: Place, edges: RunEdges) {
+  const { clock, events, signal } = startTrial({ clock: place.clock, stop: edges.stop });
   const { faults, pools } = request.registries;
   const { trial, seed, server, candidateSpec } = plan;
-  const opening = openWorld({ ...server, trial, seed, clock: edges.clock, guardian, events, signal });
+  const opening = place.openWorld({ ...server, trial, seed, events, signal });
   const world = await opening.catch(error => (signal.aborted ? null : Promise.reject(error)));
   if (!world) return false;
   try {
     const { nowMs } = clock;
-    const ledger = new Ledger({ path, nowMs, secrets: world.secrets, failed: events.ledgerFailed });
+    const ledger = new Ledger({ path, nowMs, secrets: world.secrets, failed: events.failed });
     const versions = { poolsoak: version, node: process.version, ...pools[candidateSpec.pool]!.versions() };
-    const { loopDelayMs, observe } = edges;
-    const spawn = processWorkers(guardian);
+    const { loopDelayMs, spawn } = place;
     let complete = false;
     try {
-      const watch = observe.status;
+      const watch = edges.observe.status;
       await soak({ plan, world, ledger, clock, events, faults, spawn, versions, signal, loopDelayMs, watch });
       complete = !signal.aborted;
     } finally {

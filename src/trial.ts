@@ -6,8 +6,6 @@ import type { WorldEvents } from './world/world.ts';
 export interface TrialEvents extends WorldEvents {
   /** From here on what the world says is recorded there; null: nowhere. */
   recordIn(ledger: Ledger | null): void;
-  /** The ledger cannot be written any more: the trial is stopped, and ends with this error. */
-  ledgerFailed(error: Error): void;
   rethrow(): void;
 }
 
@@ -33,9 +31,9 @@ export function startTrial({ clock: realClock, stop }: Pick<RunEdges, 'clock' | 
       recordIn: into => {
         ledger = into;
       },
-      ledgerFailed: error => {
-        failure = error;
-        if (!stop.signal.aborted) stop.abort('ledger-lost');
+      failed: error => {
+        failure ??= error;
+        if (!stop.signal.aborted) stop.abort('failed');
       },
       rethrow: () => {
         if (failure) throw failure;

@@ -13,7 +13,7 @@ const planned = (over: Partial<ScenarioInput> = {}, request: Partial<PlanRequest
     speed: 1,
     host: 'embedded',
     engine: 'postgres',
-    virtual: false,
+    path: null,
     nonce: 'n',
   } as const;
   return planTrial({ ...base, scenario: scenario!, ...request }, registries);

@@ -117,5 +117,7 @@ export interface PoolAdapter {
   /** Settings whose idle limit is kept by a reaper of this step, real ms: `--speed` cannot scale it. */
   reaperMs?: number;
   versions(): Record<string, string>;
+  /** Why it cannot run in virtual time, for people: sockets or timers that are not node's. Left out: it can. */
+  notVirtual?: string;
   open(options: OpenPool): Pool | Promise<Pool>;
 }

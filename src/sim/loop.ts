@@ -280,8 +280,7 @@ interface Held {
   deliver: (() => void) | null;
 }
 
-const before = (a: Entry, b: Entry): boolean =>
-  a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
+const before = (a: Entry, b: Entry): boolean => a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
 
 function push(heap: Entry[], entry: Entry): void {
   let at = heap.push(entry) - 1;

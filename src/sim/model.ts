@@ -2,13 +2,15 @@ import type { NetworkModel } from './net/contract.ts';
 
 /**
  * What the simulated world costs, in ms, each value with its source. They were set before the simulated and
- * the real world were compared, and none was changed to make a comparison agree.
+ * the real world were compared, and none was changed to make a comparison agree. "Measured" is
+ * `npm run bench -- costs` on two cores (PostgreSQL 18.4 from npm, through the fault proxy), 10th percentile to
+ * median: connect 4.3 to 7.4; SELECT 1 0.14 to 0.24, BEGIN 0.06 to 0.14, INSERT 0.17 to 0.26, COMMIT 0.31 to 0.67;
+ * stop fast 15 to 68, immediate 4 to 7, SIGKILL 9 to 23; start 54 to 141, after a crash 92 to 152.
  */
 
 export const network: NetworkModel = {
-  // A write and its wake-up on an idle machine, loopback: 30 to 60 us a hop, seen with `SELECT 1` through the
-  // real proxy (two hops each way, about 0.3 ms with the server's work).
-  hopMs: { min: 0.03, max: 0.06 },
+  // Measured: BEGIN costs the server next to nothing and passes four hops, there and back.
+  hopMs: { min: 0.015, max: 0.03 },
   bytesPerMs: null,
   // net.ipv4.tcp_wmem and tcp_rmem of Linux: send and receive buffer of loopback grow to about this.
   windowBytes: 4 * 1024 * 1024,
@@ -43,21 +45,22 @@ export interface PostgresModel {
 }
 
 export const postgres: PostgresModel = {
-  // Loopback, PostgreSQL 18, two cores: connect with SCRAM took 10 to 14 ms quiet, most of it the client's and
-  // server's PBKDF2 (4096 rounds, 2 to 4 ms each), the rest fork and catalog reads.
-  forkMs: { min: 1, max: 2 },
-  authMs: { min: 7, max: 11 },
-  // Same machine: BEGIN, INSERT on an idle server answer within 0.1 to 0.3 ms.
-  statementMs: { min: 0.1, max: 0.3 },
-  // WAL flush (fsync on) on its disk: 1 to 3 ms a commit.
-  commitMs: { min: 1, max: 3 },
-  // The answer is sent at once after the flush: a scheduler's turn.
-  commitAnswerMs: { min: 0.02, max: 0.1 },
-  exitMs: 2,
-  // Seen by this project's world suite: 30 to 100 ms to stop, 100 to 200 ms to start.
-  stopMs: { fast: 60, immediate: 30, kill: 5 },
-  startMs: { clean: 100, crashed: 150 },
-  // PostgreSQL's documentation, 19.5: wal_writer_delay 200 ms; deadlock_timeout 1 s.
+  // Not measured by itself: the lesser part of what connecting takes.
+  forkMs: { min: 1, max: 1.5 },
+  // Fork and authentication together are what connect took. SCRAM on both sides, catalog reads.
+  authMs: { min: 3, max: 5.5 },
+  // Measured: INSERT less its hops.
+  statementMs: { min: 0.05, max: 0.15 },
+  // Measured: COMMIT less its hops: the flush of the log, fsync on.
+  commitMs: { min: 0.2, max: 0.6 },
+  // Not measured: a scheduler's turn between the flush and the answer.
+  commitAnswerMs: { min: 0.01, max: 0.05 },
+  // Not measured: a backend's exit.
+  exitMs: 1,
+  // Measured.
+  stopMs: { fast: 40, immediate: 5, kill: 15 },
+  startMs: { clean: 100, crashed: 120 },
+  // PostgreSQL's documentation, 19.5 and 19.12: wal_writer_delay 200 ms, deadlock_timeout 1 s.
   walWriterDelayMs: 200,
   deadlockTimeoutMs: 1_000,
 };

@@ -69,7 +69,7 @@ export async function soak(context: SoakContext): Promise<void> {
     counts: driver.counts,
     gauges: () => sumGauges(slots),
   });
-  const stopFlush = clock.every(flushEveryMs, () => ledger.flush());
+  const stopFlush = clock.every(plan.virtual ? plan.sampleMs : flushEveryMs, () => ledger.flush());
   const closeAll = () => Promise.all(slots.map(each => each.close(closeDeadlineMs)));
   try {
     await allReady(slots, context);
@@ -153,8 +153,9 @@ async function drive(context: SoakContext, driver: Driver, slots: readonly Worke
   phase.enter('soak');
   const timeline = new Timeline({ plan, clock, ledger, world, faults, signal, mark });
   const disturbed = () => [...timeline.active].some(fault => fault.disturbsProbe);
+  const { virtual } = plan;
   const sampleMs = Math.max(plan.sampleMs, sampleEveryMs);
-  const stopSampler = startSampler({ clock, ledger, world, sampleMs, disturbed, loopDelayMs });
+  const stopSampler = startSampler({ clock, ledger, world, sampleMs, virtual, disturbed, loopDelayMs });
   try {
     await driver.run(signal);
     await timeline.healAll();

@@ -85,7 +85,8 @@ export class WorkerSlot {
       sampleMs: plan.sampleMs,
     });
     this.#heardMs = clock.nowMs();
-    this.#stopWatch = clock.every(250, () => this.#watch());
+    // Virtual workers have no sign of life to miss.
+    if (!plan.virtual) this.#stopWatch = clock.every(250, () => this.#watch());
   }
 
   /** false: it is not there, or has more open submits than it may. */

@@ -23,7 +23,10 @@ export interface WorkerHost {
   adapter(name: string): Promise<PoolAdapter>;
   /** What the process costs since the last call; nulls in the virtual world. */
   vitals(): Pick<GaugeFacts, 'loopDelayP99Ms' | 'rssBytes' | 'cpuMs'>;
-  /** `beat` is a process's sign of life; the virtual world has none. */
+  /**
+   * A process: it tells that it lives, and samples often. The virtual world needs no sign of life and samples
+   * seldom, so there a queue is told of when it begins and when it is gone.
+   */
   beats: boolean;
   exit(code: number): void;
 }
@@ -36,6 +39,7 @@ export class AppWorker {
   #open = new Map<number, OpenSubmit>();
   #counters: Counters;
   #timers: (() => void)[] = [];
+  #queueTold = false;
 
   constructor(host: WorkerHost) {
     this.#host = host;
@@ -81,8 +85,14 @@ export class AppWorker {
         habits,
         sql: statements(endpoint.engine, open.tables),
         clock,
-        waiting: () => this.#counters.waiting(),
-        waited: (ticket, acquired) => this.#counters.waited(ticket, acquired),
+        waiting: () => {
+          if (!this.#host.beats) this.#queueBegins();
+          return this.#counters.waiting();
+        },
+        waited: (ticket, acquired) => {
+          this.#counters.waited(ticket, acquired);
+          if (this.#queueTold && !this.#counters.backlogged) this.#queueGone();
+        },
         leased: () => this.#counters.leased(),
         released: broken => this.#counters.released(broken),
       };
@@ -108,6 +118,21 @@ export class AppWorker {
     this.#counters.conn(event);
     this.#host.channel.send({ k: 'conn', at: this.#now(), ...event }, 'soon');
   };
+
+  /** A wait that is over in the same instant is no queue. */
+  #queueBegins(): void {
+    if (this.#queueTold || this.#counters.backlogged) return;
+    this.#host.clock.after(0, () => {
+      if (this.#queueTold || !this.#counters.backlogged) return;
+      this.#queueTold = true;
+      this.#sendGauges();
+    });
+  }
+
+  #queueGone(): void {
+    this.#queueTold = false;
+    this.#sendGauges();
+  }
 
   /**
    * About to die of an uncaught exception. Leases are told with the submit that had them, so those of

@@ -46,6 +46,7 @@ function onlyWhatMatters(events: WorldEvents): { events: WorldEvents; close(): v
       serverLog: line => open && line.user !== superuser && events.serverLog(line),
       kill: kill => open && events.kill(kill),
       lost: (part, detail) => open && events.lost(part, detail),
+      failed: events.failed,
     },
     close: () => {
       open = false;

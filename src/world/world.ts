@@ -83,6 +83,8 @@ export interface ServerLogLine {
 }
 
 export interface WorldEvents {
+  /** The trial cannot go on: it is stopped, and the run ends with this error. */
+  failed(error: Error): void;
   serverLog(line: ServerLogLine): void;
   kill(kill: LinkKill): void;
   /** A part of ours died that nobody asked to: the run cannot go on. */

@@ -20,7 +20,7 @@ function report(): Report {
     speed: 1,
     host: 'embedded',
     engine: 'postgres',
-    virtual: false,
+    path: null,
     nonce: '',
   } as const;
   const { plan } = planTrial(request, registries);

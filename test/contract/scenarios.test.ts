@@ -13,7 +13,7 @@ describe.each(shippedScenarios())('%s', name => {
   it('can be planned at its own speed, for every candidate', async () => {
     const { scenario } = await loadScenario(name, registries);
     for (const candidate of Object.keys(scenario.candidates)) {
-      const world = { host: 'embedded', engine: 'postgres', virtual: false } as const;
+      const world = { host: 'embedded', engine: 'postgres', path: null } as const;
       const { speed } = scenario;
       const { problems } = planTrial(
         { scenario, candidate, seed: 1, speed, nonce: '', ...world },

@@ -16,6 +16,7 @@ export const handPlan: Plan = {
   seed: 1,
   speed: 1,
   virtual: false,
+  path: 'userspace',
   workers: 2,
   durationMs: 100_000,
   patienceMs: 10_000,

@@ -40,6 +40,9 @@ export function listen(): { heard: Heard; events: OpenWorld['events'] } {
     serverLog: (line: ServerLogLine) => void heard.log.push(line),
     kill: (kill: LinkKill) => void heard.kills.push(kill),
     lost: (part: string, detail: string) => void heard.lost.push({ part, detail }),
+    failed: (error: Error) => {
+      throw error;
+    },
   };
   return { heard, events };
 }

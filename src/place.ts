@@ -1,0 +1,42 @@
+import type { Clock } from './clock.ts';
+import { type Guardian, openGuardian } from './guardian/guardian.ts';
+import type { Plan } from './plan.ts';
+import type { RunEdges } from './request.ts';
+import { openVirtualPlace } from './sim/place.ts';
+import type { SpawnWorker } from './soak/link.ts';
+import { processWorkers } from './soak/process-link.ts';
+import { type OpenWorld, openWorld } from './world/open.ts';
+import type { World } from './world/world.ts';
+
+/** Where trials take place: in real time, with processes, or in virtual time, within this one. */
+export interface Place {
+  clock: Clock;
+  spawn: SpawnWorker;
+  /** p99 of the harness's own event loop since the last call; null where there is none to speak of. */
+  loopDelayMs(): number | null;
+  openWorld(options: Omit<OpenWorld, 'clock' | 'guardian'>): Promise<World>;
+  /** The trial happens in here. */
+  stay<T>(trial: () => Promise<T>): Promise<T>;
+}
+
+/** One for each trial; what they share is opened with the first and closed at the end. */
+export interface Places {
+  of(plan: Plan): Place;
+  close(): Promise<void>;
+}
+
+export async function openPlaces(virtual: boolean, edges: RunEdges): Promise<Places> {
+  if (virtual) return { of: openVirtualPlace, close: () => Promise.resolve() };
+  const guardian = await openGuardian({ clock: edges.clock });
+  return { of: () => realPlace(guardian, edges), close: guardian.close };
+}
+
+function realPlace(guardian: Guardian, { clock, loopDelayMs }: RunEdges): Place {
+  return {
+    clock,
+    spawn: processWorkers(guardian),
+    loopDelayMs,
+    openWorld: options => openWorld({ ...options, clock, guardian }),
+    stay: trial => trial(),
+  };
+}

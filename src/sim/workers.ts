@@ -1,0 +1,65 @@
+import { loadAdapter } from '../pools/load.ts';
+import type { SpawnWorker, WorkerHears } from '../soak/link.ts';
+import type { FromWorker } from '../worker/protocol.ts';
+import { AppWorker } from '../worker/worker.ts';
+import { Actor, type VirtualLoop } from './loop.ts';
+
+/**
+ * App workers in the harness's own process: the code of a real one, each life an actor of its own. What an
+ * error ends is the actor: its timers, its sockets, everything that would still have been called.
+ */
+export function virtualWorkers(loop: VirtualLoop): SpawnWorker {
+  return (worker, life, hears) => {
+    const heard = toHarness(loop, hears);
+    const crashed = (error: unknown) => {
+      app.tellLeases();
+      heard.output(String(error));
+      leave('exit code 1');
+    };
+    const actor = new Actor(`worker-${worker}.${life}`, crashed);
+    const leave = (how: string) => {
+      if (!actor.alive) return;
+      actor.end();
+      heard.exit(how);
+    };
+    const app = new AppWorker({
+      clock: loop.clockOf(actor),
+      channel: {
+        send: message => {
+          if (actor.alive) heard.message(message);
+        },
+        flush: () => {},
+      },
+      // A module of the user's is read from disk meanwhile.
+      adapter: name => loop.hold(loadAdapter(name)),
+      vitals: () => ({ loopDelayP99Ms: null, rssBytes: null, cpuMs: null }),
+      beats: false,
+      exit: code => leave(`exit code ${code}`),
+    });
+    return {
+      send: message => void loop.schedule(loop.nowMs, actor, hear, { app, message }),
+      end: how => leave(`signal SIG${how}`),
+    };
+  };
+}
+
+const hear = ({ app, message }: { app: AppWorker; message: Parameters<AppWorker['hear']>[0] }): void =>
+  app.hear(message);
+
+/** Each message in a step of the harness's own: an error in there is not the worker's. */
+function toHarness(
+  loop: VirtualLoop,
+  hears: WorkerHears,
+): Omit<WorkerHears, 'violation' | 'message'> & {
+  message(message: FromWorker): void;
+} {
+  const later =
+    <A>(act: (argument: A) => void) =>
+    (argument: A) =>
+      void loop.schedule(loop.nowMs, loop.root, act, argument);
+  return {
+    message: later(message => hears.message(message)),
+    output: later(text => hears.output(text)),
+    exit: later(how => hears.exit(how)),
+  };
+}
