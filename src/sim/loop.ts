@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { before, pop, push } from './queue.ts';
 
 /**
  * Virtual time: everything that will happen stands in one queue, by time and then by the order it was put
@@ -278,36 +279,4 @@ interface Held {
   actor: Actor;
   /** Set when the work is done. */
   deliver: (() => void) | null;
-}
-
-const before = (a: Entry, b: Entry): boolean => a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
-
-function push(heap: Entry[], entry: Entry): void {
-  let at = heap.push(entry) - 1;
-  while (at > 0) {
-    const parent = (at - 1) >> 1;
-    const above = heap[parent]!;
-    if (!before(entry, above)) break;
-    heap[at] = above;
-    at = parent;
-  }
-  heap[at] = entry;
-}
-
-function pop(heap: Entry[]): Entry | undefined {
-  const first = heap[0];
-  const last = heap.pop();
-  if (last === undefined || heap.length === 0) return first;
-  let at = 0;
-  for (;;) {
-    let child = 2 * at + 1;
-    if (child >= heap.length) break;
-    if (child + 1 < heap.length && before(heap[child + 1]!, heap[child]!)) child += 1;
-    const below = heap[child]!;
-    if (!before(below, last)) break;
-    heap[at] = below;
-    at = child;
-  }
-  heap[at] = last;
-  return first;
 }
