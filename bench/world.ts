@@ -47,6 +47,12 @@ export function benchPlan(arrivals: Plan['arrivals'], nonce: string): Plan {
   return { ...plan, arrivals };
 }
 
+/**
+ * Neither vacuum nor checkpoints while we measure: they come every minute or so, as long as a round, and
+ * would fall on the same side each time.
+ */
+const quietServer = { autovacuum: 'off', checkpoint_timeout: '1h', max_wal_size: '16GB' };
+
 /** Opens one world for all rounds; both sides use its proxy and its server. */
 export async function withBench(act: (bench: Bench) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'poolsoak-bench-'));
@@ -60,7 +66,7 @@ export async function withBench(act: (bench: Bench) => Promise<void>): Promise<v
   try {
     const world = await openWorld({
       appSlots: 32,
-      settings: {},
+      settings: quietServer,
       trial: 'bench',
       seed: 1,
       clock: realClock,

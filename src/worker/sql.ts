@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Endpoint } from '../pools/pool.ts';
 import type { SubmitMessage } from './protocol.ts';
 
@@ -24,7 +24,7 @@ export function statements(engine: Endpoint['engine'], tables: { writes: string;
 /** The values of row `row` (from 0): the last row of a planned rejection breaks the CHECK. */
 export function rowValues(trial: string, submit: SubmitMessage, attempt: number, row: number): unknown[] {
   const { session, seq, rows } = submit;
-  const sha = createHash('sha256').update(`${trial}:${session}:${seq}:${row}`).digest('hex');
+  const sha = hash('sha256', `${trial}:${session}:${seq}:${row}`);
   const valid = submit.valid || row < rows - 1;
   return [trial, session, seq, attempt, row, rows, sha, valid];
 }
