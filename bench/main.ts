@@ -3,9 +3,10 @@ import { say } from './figures.ts';
 import { memory } from './memory.ts';
 import { parts } from './parts.ts';
 import { throughput } from './throughput.ts';
+import { virtual } from './virtual.ts';
 
-/** `npm run bench [-- parts throughput memory]`: each a ratio of two things measured in one run. */
-const benches: Record<string, () => Promise<boolean>> = { parts, throughput, memory };
+/** `npm run bench [-- parts throughput memory virtual]`: each a ratio of two things measured in one run. */
+const benches: Record<string, () => Promise<boolean>> = { parts, throughput, memory, virtual };
 /** Only when asked for: nothing to compare. */
 const others: Record<string, () => Promise<boolean>> = { costs };
 

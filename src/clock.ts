@@ -13,7 +13,7 @@ export interface Clock {
 }
 
 // Taken once: a virtual world replaces the globals while it runs, and this one stays real.
-const { setTimeout, clearTimeout, setInterval, clearInterval, Date } = globalThis;
+const { setTimeout, clearTimeout, setInterval, clearInterval, Date: RealDate } = globalThis;
 const performanceNow = performance.now.bind(performance);
 
 // performance.now() reads the same clock without a BigInt, from another zero.
@@ -65,7 +65,7 @@ export function trialClock(clock: Clock): TrialClock {
 }
 
 /** Wall time, for what is told to people (`run.json`); never for measuring. */
-export const wallNow = (): Date => new Date();
+export const wallNow = (): Date => new RealDate();
 
 export const round3 = (ms: number): number => Math.round(ms * 1000) / 1000;
 
