@@ -75,7 +75,8 @@ export async function within<T, L>(clock: Clock, ms: number, promise: Promise<T>
   try {
     return await Promise.race([promise, clock.sleepMs(ms, stop.signal).then(() => late)]);
   } finally {
-    stop.abort();
+    // With a reason, or an exception is made for it, stack and all.
+    stop.abort('done');
   }
 }
 

@@ -26,7 +26,7 @@ export interface Places {
 }
 
 export async function openPlaces(virtual: boolean, edges: RunEdges): Promise<Places> {
-  if (virtual) return { of: openVirtualPlace, close: () => Promise.resolve() };
+  if (virtual) return { of: plan => openVirtualPlace(plan, edges.drive), close: () => Promise.resolve() };
   const guardian = await openGuardian({ clock: edges.clock });
   return { of: () => realPlace(guardian, edges), close: guardian.close };
 }

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 
 /**
  * The only randomness of the harness: seeded, and forked by name, so that one more draw in one place
@@ -14,7 +14,7 @@ const rotl = (x: number, k: number): number => ((x << k) | (x >>> (32 - k))) >>>
 
 export function seeded(...path: (string | number)[]): Random {
   const key = JSON.stringify(path);
-  const digest = createHash('sha256').update(key).digest();
+  const digest = hash('sha256', key, 'buffer');
   let [a, b, c, d] = [0, 4, 8, 12].map(at => digest.readUInt32LE(at)) as [number, number, number, number];
   return {
     next() {
@@ -35,4 +35,4 @@ export function seeded(...path: (string | number)[]): Random {
 /** Real chance, for what must not be guessable or repeatable: passwords, cookies, ids of real runs. */
 export const unguessable = (bytes: number): string => randomBytes(bytes).toString('hex');
 
-export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+export const sha256 = (text: string): string => hash('sha256', text);

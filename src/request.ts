@@ -50,6 +50,8 @@ export interface RunEdges {
   observe: Observer;
   /** p99 of the harness's own event loop since the last call. */
   loopDelayMs(): number | null;
+  /** How virtual time is driven, `burst` unless said: it must make no difference, and tests show that. */
+  drive?: 'burst' | 'single';
 }
 
 export const ledgerName = ({ candidate, seed }: Plan): string => `${candidate}-${seed}.ledger.ndjson`;

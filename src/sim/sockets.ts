@@ -1,11 +1,12 @@
 import net from 'node:net';
+import type { Replacements } from './globals.ts';
 import { VirtualSocket } from './net/socket.ts';
 import type { VirtualNetwork } from './world.ts';
 
 type Options = { fd?: unknown; handle?: unknown; allowHalfOpen?: boolean } | undefined;
 
 /** What stands in for net.Socket and net.connect while the virtual world runs. */
-export function socketsOf({ network }: VirtualNetwork) {
+export function socketsOf({ network }: VirtualNetwork): Pick<Replacements, 'Socket' | 'connect'> {
   const RealSocket = net.Socket;
   class WorldSocket extends VirtualSocket {
     constructor(options?: Options) {

@@ -4,13 +4,13 @@ import type { Plan } from '../plan.ts';
 import { type Random, sha256 } from '../random.ts';
 import type { Address } from '../world/connection.ts';
 import { appUser, database, superuser } from '../world/postgres.ts';
-import { probeOutage } from '../world/probe.ts';
 import type { SideDoor, World, WorldEvents } from '../world/world.ts';
 import { Actor, type VirtualLoop } from './loop.ts';
 import { network as networkModel, postgres as postgresModel } from './model.ts';
 import type { PathKill } from './net/contract.ts';
 import { Network } from './net/network.ts';
 import { SimPostgres } from './postgres/server.ts';
+import { probeServer } from './probe.ts';
 
 export interface OpenVirtualWorld {
   appSlots: number;
@@ -80,7 +80,7 @@ export async function openVirtualWorld(options: OpenVirtualWorld): Promise<World
       cut: async () => network.cut(),
     },
     sideDoor: sideDoorTo(server, rooted),
-    probeOutage: timeoutMs => probeOutage(clock, admin, timeoutMs),
+    probeOutage: timeoutMs => probeServer(network, clock, admin, timeoutMs),
     // Nothing of ours can be slow in here, so there is nothing to probe for.
     probeMachine: () => Promise.reject(new Error('a virtual world has no machine to probe')),
     provides: new Set(['stop-server', 'idle-kill', 'latency']),
@@ -104,7 +104,8 @@ function simulatedServer(
     random,
     model: postgresModel,
     listen: accept => network.network.listen(port, accept),
-    appSlots,
+    // The simulated server counts in the two that the harness has on a real one; nobody takes them here.
+    appSlots: appSlots - 2,
     settings,
     users: [
       { name: superuser, password: passwords.superuser, superuser: true },
