@@ -16,7 +16,7 @@ export interface Place {
   loopDelayMs(): number | null;
   openWorld(options: Omit<OpenWorld, 'clock' | 'guardian'>): Promise<World>;
   /** The trial happens in here. */
-  stay<T>(trial: () => Promise<T>): Promise<T>;
+  stay<T>(trial: (place: Place) => Promise<T>): Promise<T>;
 }
 
 /** One for each trial; what they share is opened with the first and closed at the end. */
@@ -32,11 +32,12 @@ export async function openPlaces(virtual: boolean, edges: RunEdges): Promise<Pla
 }
 
 function realPlace(guardian: Guardian, { clock, loopDelayMs }: RunEdges): Place {
-  return {
+  const place: Place = {
     clock,
     spawn: processWorkers(guardian),
     loopDelayMs,
     openWorld: options => openWorld({ ...options, clock, guardian }),
-    stay: trial => trial(),
+    stay: trial => trial(place),
   };
+  return place;
 }

@@ -27,9 +27,9 @@ export async function run(request: RunRequest, edges: RunEdges): Promise<Report>
       const ledger = ledgerName(plan);
       results.note({ ...facts, ledgers: [...facts.ledgers, ledger] });
       const begunMs = edges.clock.nowMs();
-      const place = places.of(plan);
       const path = results.ledgerPath(ledger);
-      if (!(await place.stay(() => runTrial(plan, request, path, place, edges)))) break;
+      // Not kept in a variable: a virtual world shall be gone when its trial is judged.
+      if (!(await places.of(plan).stay(place => runTrial(plan, request, path, place, edges)))) break;
       facts.ledgers.push(ledger);
       soaked.ms += plan.durationMs * plan.speed;
       soaked.wallMs += edges.clock.nowMs() - begunMs;

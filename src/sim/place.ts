@@ -1,5 +1,8 @@
+import type { Clock } from '../clock.ts';
 import type { Plan } from '../plan.ts';
 import { seeded } from '../random.ts';
+import type { SpawnWorker } from '../soak/link.ts';
+import type { World } from '../world/world.ts';
 import { install } from './globals.ts';
 import { type Drive, VirtualLoop } from './loop.ts';
 import { socketsOf } from './sockets.ts';
@@ -7,24 +10,34 @@ import { virtualWorkers } from './workers.ts';
 import { type OpenVirtualWorld, openVirtualWorld, virtualNetwork } from './world.ts';
 
 /** Where a trial takes place in virtual time: one loop, one network, this process. */
-export function openVirtualPlace({ seed, path, trial }: Plan, drive: Drive = 'burst') {
+export interface VirtualPlace {
+  clock: Clock;
+  spawn: SpawnWorker;
+  loopDelayMs(): null;
+  openWorld(options: Pick<OpenVirtualWorld, 'appSlots' | 'settings' | 'events'>): Promise<World>;
+  /** Time, chance and sockets of this process are the virtual world's until the trial is over. */
+  stay<T>(trial: (place: VirtualPlace) => Promise<T>): Promise<T>;
+}
+
+export function openVirtualPlace({ seed, path, trial }: Plan, drive: Drive = 'burst'): VirtualPlace {
   const loop = new VirtualLoop({ drive });
   const random = seeded('virtual', seed);
   const clock = loop.clockOf(loop.root);
   const network = virtualNetwork({ loop, random: random.fork('network'), path });
-  return {
+  const place: VirtualPlace = {
     clock,
     spawn: virtualWorkers(loop),
     loopDelayMs: () => null,
-    openWorld: (options: Pick<OpenVirtualWorld, 'appSlots' | 'settings' | 'events'>) =>
+    openWorld: options =>
       openVirtualWorld({ ...options, loop, clock, network, trial, random: random.fork('server') }),
-    async stay<T>(work: () => Promise<T>): Promise<T> {
+    async stay(work) {
       const uninstall = install({ loop, random: random.fork('process'), ...socketsOf(network) });
       try {
-        return await loop.run(work);
+        return await loop.run(() => work(place));
       } finally {
         uninstall();
       }
     },
   };
+  return place;
 }
