@@ -12,24 +12,46 @@ export interface Random {
 
 const rotl = (x: number, k: number): number => ((x << k) | (x >>> (32 - k))) >>> 0;
 
-export function seeded(...path: (string | number)[]): Random {
-  const key = JSON.stringify(path);
-  const digest = hash('sha256', key, 'buffer');
-  let [a, b, c, d] = [0, 4, 8, 12].map(at => digest.readUInt32LE(at)) as [number, number, number, number];
-  return {
-    next() {
-      const result = Math.imul(rotl(Math.imul(b, 5) >>> 0, 7), 9) >>> 0;
-      const t = (b << 9) >>> 0;
-      c = (c ^ a) >>> 0;
-      d = (d ^ b) >>> 0;
-      b = (b ^ c) >>> 0;
-      a = (a ^ d) >>> 0;
-      c = (c ^ t) >>> 0;
-      d = rotl(d, 11);
-      return result / 0x1_0000_0000;
-    },
-    fork: (...more) => seeded(...path, ...more),
-  };
+export const seeded = (...path: (string | number)[]): Random => new Seeded(path);
+
+class Seeded implements Random {
+  #path: (string | number)[];
+  // Many are made only to be forked, so the state comes with the first draw.
+  #begun = false;
+  #a = 0;
+  #b = 0;
+  #c = 0;
+  #d = 0;
+
+  constructor(path: (string | number)[]) {
+    this.#path = path;
+  }
+
+  #begin(): void {
+    const digest = hash('sha256', JSON.stringify(this.#path), 'buffer');
+    this.#a = digest.readUInt32LE(0);
+    this.#b = digest.readUInt32LE(4);
+    this.#c = digest.readUInt32LE(8);
+    this.#d = digest.readUInt32LE(12);
+    this.#begun = true;
+  }
+
+  next(): number {
+    if (!this.#begun) this.#begin();
+    const result = Math.imul(rotl(Math.imul(this.#b, 5) >>> 0, 7), 9) >>> 0;
+    const t = (this.#b << 9) >>> 0;
+    this.#c = (this.#c ^ this.#a) >>> 0;
+    this.#d = (this.#d ^ this.#b) >>> 0;
+    this.#b = (this.#b ^ this.#c) >>> 0;
+    this.#a = (this.#a ^ this.#d) >>> 0;
+    this.#c = (this.#c ^ t) >>> 0;
+    this.#d = rotl(this.#d, 11);
+    return result / 0x1_0000_0000;
+  }
+
+  fork(...more: (string | number)[]): Random {
+    return new Seeded([...this.#path, ...more]);
+  }
 }
 
 /** Real chance, for what must not be guessable or repeatable: passwords, cookies, ids of real runs. */

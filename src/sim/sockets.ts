@@ -14,6 +14,8 @@ export function socketsOf({ network }: VirtualNetwork): Pick<Replacements, 'Sock
     }
   }
   const Socket = new Proxy(WorldSocket, {
+    // Parts of node call it without `new`.
+    apply: (_target, _self, given: [Options]) => new Socket(...given),
     construct(target, given: [Options], newTarget) {
       const [{ fd, handle } = {}] = given;
       // A descriptor or handle that is there already, such as stdout's, is none of ours.
