@@ -200,7 +200,7 @@ export class VirtualLoop {
         value => end(() => resolve(value)),
         error => end(() => reject(error)),
       );
-      this.#turn();
+      this.#again();
     });
   }
 

@@ -14,8 +14,17 @@ export interface ServerEnd {
   discard(): void;
   /** FIN, after everything sent. What the client still sends may arrive. */
   end(): void;
+  /**
+   * What the kernel does for a process that exits: FIN after everything sent (RST when bytes were left unread),
+   * nothing is heard any more, and what the client still sends is answered with RST.
+   */
+  close(): void;
   /** RST, at once. */
   reset(): void;
+  /** SO_KEEPALIVE with the model's values of the OS; off unless said. Only a `packet` path can tell. */
+  setKeepAlive(enable: boolean): void;
+  /** Sent and not yet read by the client: a server that would block on a full socket looks here. */
+  readonly unreadBytes: number;
   /** Reads no further: the client's bytes pile up on the way, until its writes are told to wait. */
   pause(): void;
   resume(): void;
@@ -30,7 +39,7 @@ export interface ServerHears {
   reset(): void;
 }
 
-/** A new connection at a listener. */
+/** A new connection at a listener. What it hears comes on behalf of the actor that called `listen`. */
 export type Accept = (connection: ServerEnd) => ServerHears;
 
 /** `userspace`: a proxy between, whose kernel acknowledges everything. `packet`: a firewall on the wire. */
