@@ -11,6 +11,8 @@ import type { NetworkModel } from './net/contract.ts';
 export const network: NetworkModel = {
   // Measured: BEGIN costs the server next to nothing and passes four hops, there and back.
   hopMs: { min: 0.015, max: 0.03 },
+  // src/proxy/mirror.ts: redialMs.
+  redialMs: 10,
   bytesPerMs: null,
   // net.ipv4.tcp_wmem and tcp_rmem of Linux: send and receive buffer of loopback grow to about this.
   windowBytes: 4 * 1024 * 1024,

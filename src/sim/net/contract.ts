@@ -59,6 +59,8 @@ export interface PathKill {
 export interface NetworkModel {
   /** One way, ms, per hop; userspace has two hops, packet one. */
   hopMs: { min: number; max: number };
+  /** How often a proxy looks whether the server that refused it is back. */
+  redialMs: number;
   /** null: not limited. */
   bytesPerMs: number | null;
   /** Bytes on the way and unread at the other end before writes are told to wait. */

@@ -9,10 +9,22 @@ const errnos: Record<string, number> = {
   ENOTFOUND: -3008,
 };
 
+/**
+ * Thousands are made while a server is away, and node reads the stack of each it destroys a socket with. Where
+ * in the simulation they were made says nothing, so they have none.
+ */
+function errorOf(message: string): Error {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  const error = new Error(message);
+  Error.stackTraceLimit = stackTraceLimit;
+  return error;
+}
+
 /** An error as node makes it of what the kernel said; fields in node's order. */
 export function socketError(syscall: string, code: string, address?: string, port?: number): Error {
   const where = address === undefined ? '' : ` ${address}:${port}`;
-  return Object.assign(new Error(`${syscall} ${code}${where}`), {
+  return Object.assign(errorOf(`${syscall} ${code}${where}`), {
     errno: errnos[code],
     code,
     syscall,
@@ -21,7 +33,7 @@ export function socketError(syscall: string, code: string, address?: string, por
 }
 
 export const hostNotFound = (hostname: string): Error =>
-  Object.assign(new Error(`getaddrinfo ENOTFOUND ${hostname}`), {
+  Object.assign(errorOf(`getaddrinfo ENOTFOUND ${hostname}`), {
     errno: errnos.ENOTFOUND,
     code: 'ENOTFOUND',
     syscall: 'getaddrinfo',
@@ -29,5 +41,4 @@ export const hostNotFound = (hostname: string): Error =>
   });
 
 /** An error of node itself. */
-export const nodeError = (code: string, message: string): Error =>
-  Object.assign(new Error(message), { code });
+export const nodeError = (code: string, message: string): Error => Object.assign(errorOf(message), { code });

@@ -26,6 +26,11 @@ export interface LinkHost {
   path: Path;
   /** null: refuses. */
   listener(port: number): Listener | null;
+  /** The proxy's own listener, which is behind the server's; a firewall has none and passes the server's. */
+  accepts(port: number): boolean;
+  /** What the proxy learns of the server. */
+  upstreamRefused(port: number): void;
+  upstreamEnded(port: number): void;
   /** The next link's number, from 1, in the order they reach the proxy. */
   accepted(link: Link): number;
   toxics(): Iterable<InstalledToxic>;
@@ -96,7 +101,7 @@ export class Link {
   syn(): void {
     const { loop } = this.path;
     if (this.#state !== 'dialing') return;
-    const open = this.#host.listener(this.port) !== null;
+    const open = this.#host.accepts(this.port);
     loop.schedule(this.#synAckMs, this.#client.actor, open ? connected : refused, this.#client);
     if (!open) return this.#close();
     this.id = this.#host.accepted(this);
@@ -111,7 +116,8 @@ export class Link {
       loop.schedule(loop.nowMs, listener.actor, accept, { link: this as Link, listener });
       return;
     }
-    // It stopped listening since the proxy answered for it.
+    // It has stopped listening, and the proxy learns of it now.
+    this.#host.upstreamRefused(this.port);
     this.up.sever(false, ignore);
     this.down.inject('rst', this.#openMs);
     this.#close();
@@ -165,6 +171,7 @@ export class Link {
     const { nowMs } = this.path.loop;
     const idleMs = round3(nowMs - this.activeMs);
     if (how === 'drop') this.#drop(giveUpMs);
+    else if (how === 'rst' && this.path.kind === 'packet') this.#refuse();
     else this.#endBoth(how, how === 'fin');
     const { id, clientPort } = this;
     this.#host.killed({ toxic, link: id, clientPort, atMs: round3(nowMs), how, idleMs });
@@ -183,6 +190,17 @@ export class Link {
       this.#firewall.keepAliveChanged('client', client);
       this.#firewall.keepAliveChanged('server', server);
     }
+  }
+
+  /** A firewall that has forgotten the connection answers what comes with RST; who sends nothing is never told. */
+  #refuse(): void {
+    this.#state = 'dropped';
+    this.#unwatch();
+    const answer = (back: Lane) => (packet: Packet) => {
+      if (packet.kind !== 'rst' && !back.isReset) back.inject('rst', packet.passMs);
+    };
+    this.up.sever(false, answer(this.down));
+    this.down.sever(false, answer(this.up));
   }
 
   /** As the proxy when it is deleted: closes both of its sockets at once, what it holds is lost. */
@@ -217,6 +235,7 @@ export class Link {
   }
 
   serverClosed(how: 'close' | 'reset'): void {
+    if (!this.up.isEndSent) this.#host.upstreamEnded(this.port);
     const kind = how === 'reset' || this.up.hasUnread ? 'rst' : 'fin';
     this.setKeepAlive('server', null);
     this.up.handTo(this.#gone('up'));

@@ -3,6 +3,7 @@ import type { VirtualLoop } from '../loop.ts';
 import type { Accept, NetworkModel, PathKill, PathKind } from './contract.ts';
 import { nodeError, socketError } from './errors.ts';
 import { type ClientSide, Link, type LinkHost, type Listener } from './link.ts';
+import { Mirror } from './mirror.ts';
 import type { Path } from './packet.ts';
 import { type InstalledToxic, toxicFrom } from './toxics.ts';
 
@@ -29,6 +30,7 @@ export class Network {
   readonly #links = new Set<Link>();
   readonly #ports = new Set<number>();
   readonly #toxics = new Map<string, InstalledToxic>();
+  readonly #mirror: Mirror;
   #dialed = 0;
   #accepted = 0;
   #nextPort = clientPorts.first;
@@ -38,10 +40,15 @@ export class Network {
     this.loop = loop;
     this.model = model;
     this.#random = random;
+    this.#mirror = new Mirror(loop, model.redialMs, port => !this.#isCut && this.#listeners.has(port));
     this.#path = { loop, kind, model, delays: { upstream: [], downstream: [] } };
     this.#host = {
       path: this.#path,
       listener: port => (this.#isCut ? null : (this.#listeners.get(port) ?? null)),
+      accepts: port =>
+        !this.#isCut && (kind === 'packet' ? this.#listeners.has(port) : this.#mirror.accepts(port)),
+      upstreamRefused: port => this.#mirror.refused(port),
+      upstreamEnded: port => this.#mirror.suspect(port),
       accepted: link => {
         this.#links.add(link);
         this.#accepted += 1;
@@ -68,6 +75,7 @@ export class Network {
     const belonging = { ended: close };
     actor.belongings.add(belonging);
     this.#listeners.set(port, listener);
+    this.#mirror.listening(port);
     return { close };
   }
 

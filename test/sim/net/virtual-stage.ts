@@ -77,7 +77,14 @@ export function virtual(
       addToxic: (...toxic) => network.addToxic(...toxic),
       removeToxic: name => network.removeToxic(name),
       cut: () => network.cut(),
-      shut: async () => listener.close(),
+      async shut() {
+        listener.close();
+        // Somebody has to run into it before the mirror knows.
+        const first = new VirtualSocket(network);
+        first.on('error', () => {});
+        first.connect({ port: virtualPort, host: '127.0.0.1' });
+        await untilBy(clock, 0.2, 'refused', () => first.closed);
+      },
       until: (what, met) => untilBy(clock, 0.2, what, met),
       settled: () => clock.sleepMs(2),
       nowMs: clock.nowMs,

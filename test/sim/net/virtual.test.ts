@@ -212,9 +212,39 @@ describe('actors', () => {
     server.end();
     await stage.sleepMs(1);
     expect(client.heard.events).toEqual(['connect', 'ready', 'end', 'finish', 'close false']);
+    // The proxy has seen a connection of its server's end, and looks.
+    await stage.sleepMs(10);
     const late = stage.dial({ port: 6000 });
     await stage.sleepMs(1);
     expect(late.heard.events[0]).toMatch(/connect ECONNREFUSED 127.0.0.1:6000/);
+  });
+});
+
+describe('the mirror', () => {
+  const first = async (stage: VirtualStage) => {
+    const client = stage.dial({ port: 6000 });
+    await stage.sleepMs(1);
+    return client.heard.events.find(event => event.startsWith('error')) ?? client.heard.events[0];
+  };
+  const nobody = () => ({ data() {}, end() {}, reset() {} });
+
+  play(
+    'accepts and resets whoever comes first, then refuses, and is back within 10 ms of its server',
+    async stage => {
+      const listener = stage.network.listen(6000, nobody);
+      expect(await first(stage)).toBe('connect');
+      listener.close();
+      expect(await first(stage)).toBe('error: read ECONNRESET -104');
+      expect(await first(stage)).toMatch(/connect ECONNREFUSED/);
+      await stage.sleepMs(100);
+      stage.network.listen(6000, nobody);
+      await stage.sleepMs(10);
+      expect(await first(stage)).toBe('connect');
+    },
+  );
+
+  play('is nowhere that nobody ever listened', async stage => {
+    expect(await first(stage)).toMatch(/connect ECONNREFUSED/);
   });
 });
 
