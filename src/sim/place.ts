@@ -26,7 +26,7 @@ export function openVirtualPlace({ seed, path, trial }: Plan, drive: Drive = 'bu
   const network = virtualNetwork({ loop, random: random.fork('network'), path });
   const place: VirtualPlace = {
     clock,
-    spawn: virtualWorkers(loop),
+    spawn: virtualWorkers(loop, random.fork('workers')),
     loopDelayMs: () => null,
     openWorld: options =>
       openVirtualWorld({ ...options, loop, clock, network, trial, random: random.fork('server') }),

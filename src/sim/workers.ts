@@ -1,15 +1,19 @@
 import { loadAdapter } from '../pools/load.ts';
+import type { Random } from '../random.ts';
 import type { SpawnWorker, WorkerHears } from '../soak/link.ts';
 import type { FromWorker } from '../worker/protocol.ts';
 import { AppWorker } from '../worker/worker.ts';
 import { Actor, type VirtualLoop } from './loop.ts';
+import { workerStartMs } from './model.ts';
 
 /**
  * App workers in the harness's own process: the code of a real one, each life an actor of its own. What an
  * error ends is the actor: its timers, its sockets, everything that would still have been called.
  */
-export function virtualWorkers(loop: VirtualLoop): SpawnWorker {
+export function virtualWorkers(loop: VirtualLoop, random: Random): SpawnWorker {
   return (worker, life, hears) => {
+    const { min, max } = workerStartMs;
+    const bornMs = loop.nowMs + min + random.fork(worker, life).next() * (max - min);
     const heard = toHarness(loop, hears);
     const crashed = (error: unknown) => {
       app.tellLeases();
@@ -37,7 +41,8 @@ export function virtualWorkers(loop: VirtualLoop): SpawnWorker {
       exit: code => leave(`exit code ${code}`),
     });
     return {
-      send: message => void loop.schedule(loop.nowMs, actor, hear, { app, message }),
+      // What is said to a process that is starting waits in its pipe.
+      send: message => void loop.schedule(Math.max(loop.nowMs, bornMs), actor, hear, { app, message }),
       end: how => leave(`signal SIG${how}`),
     };
   };

@@ -133,4 +133,44 @@ export const stories: Story[] = [
       'gives-up': 'which submits wait just longer or shorter than the acquire timeout',
     },
   },
+  // Added when all of the above had been compared.
+  {
+    scenario: quiet({
+      name: 'quiet-rst',
+      faults: [firewall('rst')],
+      candidates: {
+        'never-closes': pool({ max: 1, idleTimeoutMillis: 0 }),
+        'no-pool-listener': pool({ max: 1, idleTimeoutMillis: 0 }, { onPoolError: 'none' }),
+      },
+    }),
+    races: {},
+  },
+  {
+    scenario: quiet({
+      name: 'quiet-fin',
+      faults: [firewall('fin')],
+      candidates: { 'never-closes': pool({ max: 1, idleTimeoutMillis: 0 }) },
+    }),
+    races: {},
+  },
+  {
+    // The server's own limit, which no speed scales.
+    scenario: quiet({
+      name: 'server-idle-timeout',
+      server: { appSlots: 28, settings: { idle_session_timeout: '500ms' } },
+      candidates: {
+        'never-closes': pool({ max: 1, idleTimeoutMillis: 0 }),
+        'closes-idle': pool({ max: 1, idleTimeoutMillis: 10_000 }),
+      },
+    }),
+    races: {},
+  },
+  {
+    scenario: busy({
+      name: 'restart-immediate',
+      faults: restart('immediate'),
+      candidates: { listens: pool(), 'no-listener': pool({}, { onClientError: 'none' }) },
+    }),
+    races: { listens: inFlight, 'no-listener': inFlight },
+  },
 ];
