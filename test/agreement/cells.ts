@@ -44,13 +44,13 @@ const firewall = (how: 'drop' | 'fin' | 'rst') => ({ at: '30s', fault: idleKill(
 const restart = (how: 'fast' | 'immediate'): ScenarioInput['faults'] => [
   { at: '60s', until: '71s', fault: latency({ each: '150ms' }) },
   // Stopping and starting take 0.1 s, at this speed 4 s of the story: an outage must be far longer.
-  { at: '70s', fault: restartDatabase({ how, down: '40s' }) },
+  { at: '70s', fault: restartDatabase({ how, down: '80s' }) },
 ];
 
 const busy = (over: Partial<ScenarioInput>): ScenarioInput => ({
   name: 'busy',
   speed,
-  duration: '180s',
+  duration: '220s',
   patience: '10s',
   workers: 2,
   rejected: 0.05,

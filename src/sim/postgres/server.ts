@@ -156,9 +156,14 @@ export class SimPostgres {
   /** Resolves when it takes connections again. */
   start(): Promise<void> {
     if (this.#state !== 'down') return Promise.reject(new Error('PostgreSQL is running already'));
-    this.#port = this.#listen();
     this.resume();
-    return new Promise(resolve => this.#recover('starting', this.#toCaller(resolve)));
+    const started = new Promise<void>(resolve => this.#recover('starting', this.#toCaller(resolve)));
+    const era = this.#era;
+    const { loop, model } = this.#options;
+    this.#time.later(loop.nowMs + model.startMs.listen, () => {
+      if (this.#era === era) this.#port = this.#listen();
+    });
+    return started;
   }
 
   /** What a listener hears comes on behalf of whoever listens. */

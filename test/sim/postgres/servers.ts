@@ -57,7 +57,7 @@ export function simulate(
     loop,
     model: model.network,
     random: seeded(seed, 'net'),
-    kind: 'userspace',
+    kind: 'packet',
     killed: () => {},
   });
   const [log, unknown]: [ServerLogLine[], string[]] = [[], []];
