@@ -188,7 +188,9 @@ describe('architecture', () => {
   });
 
   it('keeps chance in random.ts', () => {
-    expect(uses(all, /\b(Math\.random|randomBytes|randomUUID|randomInt)\b/, ['random.ts', 'sim/globals.ts'])).toEqual([]);
+    expect(
+      uses(all, /\b(Math\.random|randomBytes|randomUUID|randomInt)\b/, ['random.ts', 'sim/globals.ts']),
+    ).toEqual([]);
   });
 
   it('keeps plan, metrics, checks and reporters free of I/O', () => {

@@ -20,10 +20,16 @@ function errorCodes(records: readonly LedgerRecord[]): string[] {
   for (const record of records) {
     if (record.k !== 'settled') continue;
     for (const { error } of record.attempts)
-      if (error) codes.add(error.sqlState ?? error.code ?? error.message.slice(0, 40));
+      if (error) codes.add(error.sqlState ?? error.code ?? told(error.message));
   }
   return [...codes].sort();
 }
+
+/** pg has two texts for a lost connection: it depends on whether a query was under way. */
+const told = (message: string): string =>
+  /^(Connection terminated|Client has encountered a connection error)/.test(message)
+    ? 'connection lost'
+    : message;
 
 function sideOf({ report, records }: Soaked, n: number): Side {
   const { verdict, checks, writes, connections, crashes } = report.trials[n] as TrialReport;

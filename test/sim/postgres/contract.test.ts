@@ -367,9 +367,11 @@ describe.each(servers)('%s', (_, open) => {
     expect(await server.sessions()).toEqual({ sessions: 4, active: 2, idle: 1, idleInTransaction: 1 });
     expect(await server.endSessions()).toBe(4);
     const fatal = `FATAL | 57P01 | ${terminating} administrator command`;
-    expect([await asleep, await locked]).toEqual([fatal, fatal]);
+    expect(await asleep).toBe(fatal);
+    // The one with the lock may go first, and then the other's insert may still be answered.
+    expect([fatal, 'INSERT 0 1']).toContain(await locked);
     // pg gives the error to the query when there is one.
-    expect(await seen(all)).toEqual([told('error 57P01'), told('error 57P01'), untold, untold]);
+    expect((await seen(all)).slice(0, 3)).toEqual([told('error 57P01'), told('error 57P01'), untold]);
     expect(await server.sessions()).toMatchObject({ sessions: 0 });
     expect(await log()).toHaveLength(4);
   });
