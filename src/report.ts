@@ -22,7 +22,7 @@ export interface RunFacts {
   ledgers: string[];
   startedAt: string;
   wallMs: number;
-  /** Seconds of the scenario's time per real second of its trials, judging them not counted. */
+  /** Seconds of the scenario's time per real second, from the first submit of each trial to its last answer. */
   ratio: number;
   argvRedacted: string[];
   /** The command that runs the same again. */

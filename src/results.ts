@@ -29,6 +29,8 @@ export interface Results {
   note(facts: RunFacts): void;
   /** As `note`, for a run that ends with an error, which must not be hidden by another. */
   cutShort(facts: RunFacts): void;
+  /** The trial of that ledger, judged. */
+  judge(ledger: string): TrialReport;
   /** Judges the ledgers that are there and writes every file anew. */
   write(facts: RunFacts): Report;
 }
@@ -71,6 +73,7 @@ export function resultsIn(
     dir,
     ledgerPath: name => join(dir, name),
     note,
+    judge: trial,
     cutShort(facts) {
       try {
         write({ ...facts, status: 'interrupted' });

@@ -1,3 +1,4 @@
+import type { Clock } from './clock.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { openPlaces, type Place } from './place.ts';
 import type { Plan } from './plan.ts';
@@ -19,6 +20,7 @@ export async function run(request: RunRequest, edges: RunEdges): Promise<Report>
   const results = createResults(out, facts, request.reporters);
   edges.observe.folder(out);
   const soaked = { ms: 0, wallMs: 0 };
+  const due = atMostEvery(1000, edges.clock);
   const places = await openPlaces(request.virtual !== null, edges);
   try {
     for (const plan of plans) {
@@ -26,14 +28,14 @@ export async function run(request: RunRequest, edges: RunEdges): Promise<Report>
       edges.observe.trial(plan, facts.ledgers.length, plans.length);
       const ledger = ledgerName(plan);
       results.note({ ...facts, ledgers: [...facts.ledgers, ledger] });
-      const begunMs = edges.clock.nowMs();
       const path = results.ledgerPath(ledger);
       // Not kept in a variable: a virtual world shall be gone when its trial is judged.
-      if (!(await places.of(plan).stay(place => runTrial(plan, request, path, place, edges)))) break;
+      const watch = stopwatch(edges.clock, soaked);
+      if (!(await places.of(plan).stay(place => runTrial(plan, request, path, place, edges, watch)))) break;
       facts.ledgers.push(ledger);
       soaked.ms += plan.durationMs * plan.speed;
-      soaked.wallMs += edges.clock.nowMs() - begunMs;
-      edges.observe.judged(results.write(facts).trials.at(-1)!);
+      edges.observe.judged(results.judge(ledger));
+      if (due()) results.write(facts);
     }
   } catch (error) {
     results.cutShort(finish(facts, soaked, edges));
@@ -46,8 +48,31 @@ export async function run(request: RunRequest, edges: RunEdges): Promise<Report>
   return results.write(ended);
 }
 
+/** Virtual trials come faster than their results could all be written anew. */
+function atMostEvery(ms: number, clock: Clock): () => boolean {
+  let lastMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    const isDue = clock.nowMs() - lastMs >= ms;
+    if (isDue) lastMs = clock.nowMs();
+    return isDue;
+  };
+}
+
+/** Counts the real time from the first submit to the last answer. */
+const stopwatch = (clock: Clock, soaked: { wallMs: number }) => (phase: string) => {
+  if (phase === 'soak') soaked.wallMs -= clock.nowMs();
+  if (phase === 'close') soaked.wallMs += clock.nowMs();
+};
+
 /** false: asked to stop before there was anything to record. */
-async function runTrial(plan: Plan, request: RunRequest, path: string, place: Place, edges: RunEdges) {
+async function runTrial(
+  plan: Plan,
+  request: RunRequest,
+  path: string,
+  place: Place,
+  edges: RunEdges,
+  entered: (phase: string) => void,
+) {
   const { clock, events, signal } = startTrial({ clock: place.clock, stop: edges.stop });
   const { faults, pools } = request.registries;
   const { trial, seed, server, candidateSpec } = plan;
@@ -62,7 +87,20 @@ async function runTrial(plan: Plan, request: RunRequest, path: string, place: Pl
     let complete = false;
     try {
       const watch = edges.observe.status;
-      await soak({ plan, world, ledger, clock, events, faults, spawn, versions, signal, loopDelayMs, watch });
+      await soak({
+        plan,
+        world,
+        ledger,
+        clock,
+        events,
+        faults,
+        spawn,
+        versions,
+        signal,
+        loopDelayMs,
+        watch,
+        entered,
+      });
       complete = !signal.aborted;
     } finally {
       ledger.close(complete);

@@ -45,7 +45,7 @@ export function install(replacements: Replacements): () => void {
     replaceChance(replace, replacements.random);
     replaceNetwork(replace, replacements);
     holdRealWork(replace, replacements.loop);
-    undo.push(catchErrors(replacements.loop));
+    undo.push(catchErrors(replacements.loop), shortStacks());
     // What was imported by name from these modules follows.
     syncBuiltinESMExports();
     return uninstall;
@@ -176,6 +176,15 @@ function holdRealWork(replace: Replace, loop: VirtualLoop): void {
       loop.hold(work).then(results => process.nextTick(done, ...results));
     });
   }
+}
+
+/** A driver makes an error of each refusal, and the frames of a simulation say little to anybody. */
+function shortStacks(): () => void {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 4;
+  return () => {
+    Error.stackTraceLimit = stackTraceLimit;
+  };
 }
 
 /** What nobody caught belongs to whoever acts; the listeners of before get their turn back afterwards. */

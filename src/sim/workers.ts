@@ -30,7 +30,7 @@ export function virtualWorkers(loop: VirtualLoop, random: Random): SpawnWorker {
       clock: loop.clockOf(actor),
       channel: {
         send: message => {
-          if (actor.alive) heard.message(message);
+          if (actor.alive) heard.told(own(message));
         },
         flush: () => {},
       },
@@ -51,19 +51,18 @@ export function virtualWorkers(loop: VirtualLoop, random: Random): SpawnWorker {
 const hear = ({ app, message }: { app: AppWorker; message: Parameters<AppWorker['hear']>[0] }): void =>
   app.hear(message);
 
+/** What is told of a submit that never ends goes on changing here. */
+const own = (message: FromWorker): FromWorker =>
+  message.k === 'settled' && message.open ? structuredClone(message) : message;
+
 /** Each message in a step of the harness's own: an error in there is not the worker's. */
-function toHarness(
-  loop: VirtualLoop,
-  hears: WorkerHears,
-): Omit<WorkerHears, 'violation' | 'message'> & {
-  message(message: FromWorker): void;
-} {
+function toHarness(loop: VirtualLoop, hears: WorkerHears): Pick<WorkerHears, 'told' | 'output' | 'exit'> {
   const later =
     <A>(act: (argument: A) => void) =>
     (argument: A) =>
       void loop.schedule(loop.nowMs, loop.root, act, argument);
   return {
-    message: later(message => hears.message(message)),
+    told: later(message => hears.told(message)),
     output: later(text => hears.output(text)),
     exit: later(how => hears.exit(how)),
   };

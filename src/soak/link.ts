@@ -1,4 +1,4 @@
-import type { ToWorker } from '../worker/protocol.ts';
+import type { FromWorker, ToWorker } from '../worker/protocol.ts';
 
 /** The harness's end of the line to one life of an app worker: a process, or in the virtual world a room in ours. */
 export interface WorkerLink {
@@ -10,6 +10,8 @@ export interface WorkerLink {
 export interface WorkerHears {
   /** One message, already parsed; anything may come, nothing is checked yet. */
   message(message: unknown): void;
+  /** One of our own code in this process, which needs no check; it is the hearer's from now on. */
+  told(message: FromWorker): void;
   /** What stood on the channel was no message of the protocol. */
   violation(detail: string): void;
   /** stdout or stderr of the worker. */

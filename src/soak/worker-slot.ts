@@ -67,6 +67,7 @@ export class WorkerSlot {
     this.#fact('spawn');
     this.#link = spawn(this.worker, this.life, {
       message: raw => this.#hear(raw),
+      told: message => this.#handle(message),
       violation: detail => this.#violation(detail),
       output: text => this.#output(text),
       exit: detail => this.#exit(detail),

@@ -23,6 +23,8 @@ export class VirtualSocket extends SocketBase {
   /** The peer's FIN was read; node reads no further then. */
   #isEof = false;
   #withheld: { done: Done; bytes: number } | null = null;
+  /** Plain chunks written since `cork`: they go out as one. */
+  #corked: Buffer[] = [];
 
   constructor(network: Network, options: VirtualSocketOptions = {}) {
     super(network, options);
@@ -159,16 +161,37 @@ export class VirtualSocket extends SocketBase {
       !this.connecting &&
       this.#dead === null &&
       this.writableLength === 0 &&
-      this.writableCorked === 0 &&
       !this.writableEnded &&
       chunk instanceof Buffer;
-    if (!isPlain || chunk.length === 0 || link.up.bytes + chunk.length > this._network.model.windowBytes)
+    if (!isPlain || chunk.length === 0 || link.up.bytes + chunk.length > this._network.model.windowBytes) {
+      this.#uncorkPlain();
       return super.write(chunk, encoding, done);
+    }
+    if (this.writableCorked > 0) {
+      this.#corked.push(chunk);
+      return true;
+    }
+    // As the kernel: once written the buffer is the writer's again.
+    this.#sendPlain(Buffer.from(chunk));
+    return true;
+  }
+
+  override uncork(): void {
+    if (this.writableCorked === 1) this.#uncorkPlain();
+    super.uncork();
+  }
+
+  #uncorkPlain(): void {
+    if (this.#corked.length === 0) return;
+    const chunk = Buffer.concat(this.#corked);
+    this.#corked = [];
+    if (this._link !== null && !this.writableEnded) this.#sendPlain(chunk);
+  }
+
+  #sendPlain(chunk: Buffer): void {
     this._idle.active();
     this._sentBytes += chunk.length;
-    // As the kernel: once written the buffer is the writer's again.
-    link.up.send('data', Buffer.from(chunk), this._network.loop.nowMs);
-    return true;
+    this._link!.up.send('data', chunk, this._network.loop.nowMs);
   }
 
   override _write(chunk: Buffer, _encoding: string, done: Done): void {
