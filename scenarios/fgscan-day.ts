@@ -4,9 +4,10 @@ import shift from './fgscan-shift.ts';
 export default defineScenario({
   name: 'fgscan-day',
   story:
-    'A day on the scan page, eight hours: 20 operators whose page submits every 30 s, three shifts that begin and ' +
-    'end in a burst, breaks, lunch and a quiet night, two database restarts, and a firewall that silently drops ' +
-    'connections idle for 350 s. Made for --virtual; for real it takes 12 minutes a candidate.',
+    'A day on the scan page in eight hours: 20 operators whose page submits every 30 s, an early, a late and a night ' +
+    'shift, each of which begins and ends in bursts, breaks, lunch and hours of night in which nobody scans, two ' +
+    'database restarts, and a firewall that silently drops connections idle for 350 s. Made for --virtual; for real ' +
+    'it takes 12 minutes a candidate.',
   speed: 40,
   duration: '8h',
   patience: '10s',
@@ -14,7 +15,7 @@ export default defineScenario({
   rejected: 0.07,
   workers: 4,
   sessions: { count: 20, every: '30s', jitter: 0.2 },
-  // Everybody scans as a shift begins and ends; at once, so that each pool opens what it may.
+  // Shifts of 160 minutes. Everybody scans as one begins and ends; at once, so that each pool opens what it may.
   bursts: [
     { at: '5m', over: '60s', submits: 3 },
     { at: '12m', over: '20s', submits: 2 },
@@ -36,8 +37,8 @@ export default defineScenario({
     { from: '75m', to: '90m', returnOver: '60s' },
     { from: '180m', to: '215m', returnOver: '60s' },
     { from: '255m', to: '265m', returnOver: '60s' },
-    // The night.
-    { from: '330m', to: '420m', returnOver: '3m' },
+    // The night shift: quiet from its first round to its last, but for one round in the middle.
+    { from: '330m', to: '470m', returnOver: '3m' },
   ],
   server: { appSlots: 28 },
   faults: [
