@@ -1,7 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { createJiti } from 'jiti';
 import { UsageError } from './failure.ts';
 import { isModulePath, loadAdapter } from './pools/load.ts';
 import type { Problem } from './problems.ts';
@@ -40,14 +39,16 @@ export async function importDefault(path: string): Promise<unknown> {
     const module =
       path.startsWith(shippedFolder) && path.endsWith('.js')
         ? ((await import(pathToFileURL(path).href)) as { default?: unknown })
-        : await createJiti(import.meta.url, {
-            alias: { poolsoak: publicApi },
-            moduleCache: false,
-            fsCache: false,
-            interopDefault: false,
-          }).import<{
-            default?: unknown;
-          }>(path);
+        : await (await import('jiti'))
+            .createJiti(import.meta.url, {
+              alias: { poolsoak: publicApi },
+              moduleCache: false,
+              fsCache: false,
+              interopDefault: false,
+            })
+            .import<{
+              default?: unknown;
+            }>(path);
     return module.default;
   } catch (error) {
     const [first] = String((error as Error).message ?? error).split('\n');

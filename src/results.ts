@@ -117,7 +117,7 @@ function judgeLedger(path: string, name: string, warn: (text: string) => void): 
       if (!told) warn(`${name}: line ${line + 1} is cut and left out`);
       told = true;
     };
-    const records = (): Iterable<LedgerRecord> => readLedger(path, onCut);
+    const records = (only?: 'settled'): Iterable<LedgerRecord> => readLedger(path, onCut, only);
     const header = headerOf(records(), path);
     const plan = header.plan as Plan;
     const metrics = measure(records);

@@ -117,11 +117,21 @@ export class LedgerFull extends Error {
 
 /**
  * The records of a ledger, read as they are asked for and never held. A cut last line is left out and
- * told to `onCut`; any other bad line throws LedgerError with its number.
+ * told to `onCut`; any other bad line throws LedgerError with its number. `only`: other kinds are passed over unread,
+ * for who has read them before.
  */
-export function* readLedger(path: string, onCut: (line: number) => void = () => {}): Generator<LedgerRecord> {
+export function* readLedger(
+  path: string,
+  onCut: (line: number) => void = () => {},
+  only?: LedgerRecord['k'],
+): Generator<LedgerRecord> {
   let number = 0;
+  const kind = only && `"k":"${only}"`;
   for (const { text, whole } of linesOf(path)) {
+    if (kind && whole && !text.slice(0, headChars).includes(kind)) {
+      number += 1;
+      continue;
+    }
     const record = parse(text);
     if (record === null || record.i !== number) {
       if (!whole) return onCut(number);
@@ -131,6 +141,9 @@ export function* readLedger(path: string, onCut: (line: number) => void = () => 
     number += 1;
   }
 }
+
+/** `i`, `t` and `k` come first in a line. */
+const headChars = 80;
 
 function parse(text: string): LedgerRecord | null {
   try {

@@ -18,7 +18,7 @@ import { spoiltOverMs } from './vitals.ts';
  * A trial's ledger -> its numbers. Pure; reads the ledger twice: once for facts and how submits ended,
  * once attempt by attempt. Holds columns, never the records.
  */
-export function measure(records: () => Iterable<LedgerRecord>): TrialMetrics {
+export function measure(records: (only?: 'settled') => Iterable<LedgerRecord>): TrialMetrics {
   const tables = readTables(records());
   const probes = probesOf(tables);
   const spoilt = markSpoilt(tables, probes.slow);
@@ -26,7 +26,7 @@ export function measure(records: () => Iterable<LedgerRecord>): TrialMetrics {
   const timeline = timelineOf(tables);
   const folds = new Folds(tables, timeline);
   const attempts = new Attempts(tables, timeline, wait => folds.wait(wait));
-  attempts.read(records());
+  attempts.read(records('settled'));
   folds.submits();
   const baseline = folds.baseline();
   const warm = new Spread();

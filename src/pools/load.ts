@@ -1,4 +1,3 @@
-import { createJiti } from 'jiti';
 import * as registry from './index.ts';
 import type { PoolAdapter } from './pool.ts';
 
@@ -27,6 +26,7 @@ export async function loadAdapter(name: string): Promise<PoolAdapter> {
     throw new Error(
       `no pool adapter "${name}"; there are ${Object.keys(adapters).join(', ')}, or a module's path`,
     );
+  const { createJiti } = await import('jiti');
   const jiti = createJiti(import.meta.url, { moduleCache: false, fsCache: false });
   const adapter = await jiti.import<PoolAdapter>(name, { default: true });
   const missing = members.filter(([member, is]) => !is(adapter?.[member])).map(([member]) => member);

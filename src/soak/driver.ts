@@ -23,21 +23,6 @@ export interface DriverContext {
   random: Random;
 }
 
-/** As clock.sleepMs with the signal, which costs a listener each time, and here it is a million times. */
-function sleeper(clock: TrialClock, signal: AbortSignal): (ms: number) => Promise<void> {
-  let wake = () => {};
-  signal.addEventListener('abort', () => wake(), { once: true });
-  return ms =>
-    new Promise(resolve => {
-      if (signal.aborted) return resolve();
-      const stop = clock.after(ms, resolve);
-      wake = () => {
-        stop();
-        resolve();
-      };
-    });
-}
-
 /** Hands every submit to its session's worker when it falls due, whatever became of those before. */
 export class Driver {
   readonly counts: Counts = { scheduled: 0, acked: 0, rejected: 0, failed: 0, open: 0 };
@@ -55,19 +40,24 @@ export class Driver {
 
   async #onSchedule(signal: AbortSignal): Promise<void> {
     const { plan, clock, random } = this.#context;
-    const sleepMs = sleeper(clock, signal);
-    for (const arrival of arrivals(plan.workload, plan.durationMs, random)) {
-      for (
-        let wait = arrival.scheduledMs - clock.nowMs();
-        wait > 0;
-        wait = arrival.scheduledMs - clock.nowMs()
-      )
+    const due = arrivals(plan.workload, plan.durationMs, random);
+    let next = due.next();
+    let stop = () => {};
+    await new Promise<void>(over => {
+      // One timer at a time, and no promise for each of a million.
+      const go = () => {
+        for (; !next.done && next.value.scheduledMs <= clock.nowMs(); next = due.next())
+          this.#submit(next.value);
+        const waitMs = (next.done ? plan.durationMs : next.value.scheduledMs) - clock.nowMs();
+        if (next.done && waitMs <= 0) over();
         // Rounded up: a timer of 1.3 ms would fire after 1.
-        await sleepMs(Math.ceil(wait));
-      if (signal.aborted) return;
-      this.#submit(arrival);
-    }
-    await sleepMs(Math.max(0, plan.durationMs - clock.nowMs()));
+        else stop = clock.after(Math.ceil(waitMs), go);
+      };
+      signal.addEventListener('abort', () => over(), { once: true });
+      if (signal.aborted) over();
+      else go();
+    });
+    stop();
   }
 
   /** Benchmarks: the next one goes when one comes back. */

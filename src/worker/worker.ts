@@ -122,6 +122,8 @@ export class AppWorker {
   /** A wait that is over in the same instant is no queue. */
   #queueBegins(): void {
     if (this.#queueTold || this.#counters.backlogged) return;
+    // The pool has a connection to give: not worth a look.
+    if (this.#pool!.gauges().idle > 0) return;
     this.#host.clock.after(0, () => {
       if (this.#queueTold || !this.#counters.backlogged) return;
       this.#queueTold = true;
