@@ -50,7 +50,7 @@ const may: Record<string, string[]> = {
   trial: ['clock', 'ledger', 'request', 'world'],
   progress: ['clock', 'plan', 'request', 'soak'],
   place: ['clock', 'guardian', 'plan', 'request', 'sim', 'soak', 'world'],
-  run: ['ledger', 'place', 'plan', 'report', 'request', 'results', 'soak', 'trial', 'version'],
+  run: ['clock', 'ledger', 'place', 'plan', 'report', 'request', 'results', 'soak', 'trial', 'version'],
   index: ['clock', 'config', 'faults', 'load', 'pools', 'registries', 'reporters', 'run', 'scenario'],
   cli: [
     'clock',

@@ -125,3 +125,17 @@ export abstract class SocketBase extends Duplex {
     return this.connecting ? undefined : this.address().family;
   }
 }
+
+/** `write` once it is connected; `done` with an error when it closes before. */
+export function onceConnected(socket: Duplex, done: (error: Error) => void, write: () => void): void {
+  const connected = () => {
+    socket.off('close', closed);
+    write();
+  };
+  const closed = () =>
+    done(
+      nodeError('ERR_SOCKET_CLOSED_BEFORE_CONNECTION', 'Socket closed before the connection was established'),
+    );
+  socket.once('connect', connected);
+  socket.once('close', closed);
+}

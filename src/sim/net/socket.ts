@@ -3,7 +3,7 @@ import { addressOf, targetOf } from './connect-options.ts';
 import { hostNotFound, nodeError, socketError } from './errors.ts';
 import type { ClientSide } from './link.ts';
 import type { Network } from './network.ts';
-import { SocketBase, type VirtualSocketOptions } from './socket-base.ts';
+import { onceConnected, SocketBase, type VirtualSocketOptions } from './socket-base.ts';
 
 type Done = (error?: Error | null) => void;
 
@@ -203,32 +203,14 @@ export class VirtualSocket extends SocketBase {
   }
 
   #send(chunk: Buffer, done: Done): void {
-    if (this.connecting) return this.#onceConnected(done, () => this.#send(chunk, done));
+    if (this.connecting) return onceConnected(this, done, () => this.#send(chunk, done));
     const link = this._link;
     if (link === null) return done(nodeError('ERR_SOCKET_CLOSED', 'Socket is closed'));
     if (this.#dead !== null) return done(this.#deadError());
-    this._idle.active();
-    this._sentBytes += chunk.length;
-    link.up.send('data', chunk, this._network.loop.nowMs);
+    this.#sendPlain(chunk);
     if (link.up.bytes <= this._network.model.windowBytes) return done();
     this.#withheld = { done, bytes: chunk.length };
     link.up.whenRoom(() => this.#roomSoon());
-  }
-
-  #onceConnected(done: Done, write: () => void): void {
-    const connected = () => {
-      this.off('close', closed);
-      write();
-    };
-    const closed = () =>
-      done(
-        nodeError(
-          'ERR_SOCKET_CLOSED_BEFORE_CONNECTION',
-          'Socket closed before the connection was established',
-        ),
-      );
-    this.once('connect', connected);
-    this.once('close', closed);
   }
 
   /** The peer's read made room; a hop later the writer goes on. */
@@ -248,8 +230,7 @@ export class VirtualSocket extends SocketBase {
   #writeAfterFin(...given: Parameters<Duplex['write']>): boolean {
     if (!this.writableEnded) return VirtualSocket.prototype.write.apply(this, given);
     const error = nodeError('EPIPE', 'This socket has been ended by the other party');
-    const done = [given[1] as unknown, given[2] as unknown].find(each => typeof each === 'function');
-    if (done !== undefined) process.nextTick(done as Done, error);
+    for (const each of given.slice(1)) if (typeof each === 'function') process.nextTick(each as Done, error);
     this.destroy(error);
     return false;
   }
