@@ -204,6 +204,19 @@ export class VirtualLoop {
     });
   }
 
+  /** At once, on behalf of another: what it throws is that one's. Only for what settles no promise. */
+  as<A>(actor: Actor, act: (argument: A) => void, argument: A): void {
+    const before = this.actor;
+    this.actor = actor;
+    try {
+      act(argument);
+    } catch (error) {
+      this.thrown(error);
+    } finally {
+      this.actor = before;
+    }
+  }
+
   /** What nobody caught: of a promise, or of a callback the step led to. */
   thrown(error: unknown): void {
     this.actor.crashed(error);

@@ -14,8 +14,9 @@ export function socketsOf({ network }: VirtualNetwork): Pick<Replacements, 'Sock
     }
   }
   const Socket = new Proxy(WorldSocket, {
-    // Parts of node call it without `new`.
-    apply: (_target, _self, given: [Options]) => new Socket(...given),
+    // Parts of node call it without `new`; a TLS socket is made by calling it on one that inherits from the real one.
+    apply: (_target, self, given: [Options]) =>
+      self instanceof RealSocket ? Reflect.apply(RealSocket as never, self, given) : new Socket(...given),
     construct(target, given: [Options], newTarget) {
       const [{ fd, handle } = {}] = given;
       // A descriptor or handle that is there already, such as stdout's, is none of ours.

@@ -46,7 +46,7 @@ export class VirtualTimeout {
     this.#entry = null;
     // Before the call, which may cancel it.
     if (this.#again) this.#arm();
-    else VirtualTimeout.byId.delete(this.#id);
+    else if (VirtualTimeout.byId.size > 0) VirtualTimeout.byId.delete(this.#id);
     act?.();
   }
 
@@ -61,7 +61,7 @@ export class VirtualTimeout {
     if (this.#entry) this.#loop.cancel(this.#entry);
     this.#entry = null;
     this.#act = null;
-    VirtualTimeout.byId.delete(this.#id);
+    if (VirtualTimeout.byId.size > 0) VirtualTimeout.byId.delete(this.#id);
     return this;
   }
 

@@ -55,14 +55,16 @@ const hear = ({ app, message }: { app: AppWorker; message: Parameters<AppWorker[
 const own = (message: FromWorker): FromWorker =>
   message.k === 'settled' && message.open ? structuredClone(message) : message;
 
-/** Each message in a step of the harness's own: an error in there is not the worker's. */
+/** Each in a step of the harness's own, or on its behalf: an error in there is not the worker's. */
 function toHarness(loop: VirtualLoop, hears: WorkerHears): Pick<WorkerHears, 'told' | 'output' | 'exit'> {
+  const told = (message: FromWorker) => hears.told(message);
   const later =
     <A>(act: (argument: A) => void) =>
     (argument: A) =>
       void loop.schedule(loop.nowMs, loop.root, act, argument);
   return {
-    told: later(message => hears.told(message)),
+    // Most of all messages, and all they do is written down.
+    told: message => loop.as(loop.root, told, message),
     output: later(text => hears.output(text)),
     exit: later(how => hears.exit(how)),
   };

@@ -16,6 +16,8 @@ const loopback = { address: '127.0.0.1', family: 'IPv4' };
 /** What a socket is told and asked beside its bytes. */
 export abstract class SocketBase extends Duplex {
   connecting = false;
+  /** A TLS socket on top walks down to here when it is active. */
+  readonly _parent = null;
   /** What setTimeout was given, ms. */
   timeout: number | undefined;
   protected readonly _network: Network;
