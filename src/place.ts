@@ -14,6 +14,8 @@ export interface Place {
   spawn: SpawnWorker;
   /** p99 of the harness's own event loop since the last call; null where there is none to speak of. */
   loopDelayMs(): number | null;
+  /** How the trial is stopped, and stops: the run's own, or what stands for it there. */
+  stopOf(outer: Pick<AbortController, 'signal' | 'abort'>): Pick<AbortController, 'signal' | 'abort'>;
   openWorld(options: Omit<OpenWorld, 'clock' | 'guardian'>): Promise<World>;
   /** The trial happens in here. */
   stay<T>(trial: (place: Place) => Promise<T>): Promise<T>;
@@ -36,6 +38,7 @@ function realPlace(guardian: Guardian, { clock, loopDelayMs }: RunEdges): Place 
     clock,
     spawn: processWorkers(guardian),
     loopDelayMs,
+    stopOf: outer => outer,
     openWorld: options => openWorld({ ...options, clock, guardian }),
     stay: trial => trial(place),
   };

@@ -43,6 +43,8 @@ export interface TrialKey {
   serverVersion: string;
   speed: number;
   virtual: boolean;
+  /** Of a virtual trial: what lay between app and server. */
+  path: Plan['path'];
   seed: number;
 }
 
@@ -86,7 +88,8 @@ export interface JudgedTrial {
 export function trialReport(judged: JudgedTrial): TrialReport {
   const { plan, versions, metrics, verdict, checks, unknownBecause, ledger, ledgerSha256 } = judged;
   const { server = 'unknown', ...clientVersions } = versions;
-  const { scenario, scenarioSha256, candidate, candidateSha256, engine, host, speed, virtual, seed } = plan;
+  const { scenario, scenarioSha256, candidate, candidateSha256, engine, host, speed, virtual, path, seed } =
+    plan;
   const { pool, written, app } = plan.candidateSpec;
   return {
     id: plan.trial,
@@ -100,6 +103,7 @@ export function trialReport(judged: JudgedTrial): TrialReport {
       serverVersion: server,
       speed,
       virtual,
+      path,
       seed,
     },
     candidate,

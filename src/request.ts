@@ -129,10 +129,10 @@ function replay({ given, config, candidates, seeds, speed, virtual }: RunRequest
 /** The run is over: how it ended, how long it took, and how much of the scenario's time that was. */
 export function finish(
   facts: RunFacts,
-  soaked: { ms: number; wallMs: number },
+  { soakedMs, wallMs: soakWallMs }: { soakedMs: number; wallMs: number },
   { stop }: RunEdges,
 ): RunFacts {
   const wallMs = wallNow().getTime() - Date.parse(facts.startedAt);
-  const ratio = Math.round((100 * soaked.ms) / Math.max(1, soaked.wallMs)) / 100;
+  const ratio = Math.round((100 * soakedMs) / Math.max(1, soakWallMs)) / 100;
   return { ...facts, status: stop.signal.aborted ? 'interrupted' : 'done', wallMs, ratio };
 }

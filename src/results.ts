@@ -65,7 +65,8 @@ export function resultsIn(
   const note = (facts: RunFacts) => replaceFile(join(dir, 'run.json'), `${JSON.stringify(facts, null, 2)}\n`);
   const write = (facts: RunFacts): Report => {
     note(facts);
-    const report = buildReport(facts, facts.ledgers.filter(name => begun(join(dir, name), facts)).map(trial));
+    const there = facts.ledgers.filter(name => begun(dir, name, facts));
+    const report = buildReport(facts, there.map(trial));
     for (const reporter of reporters) replaceFile(join(dir, reporter.file), reporter.render(report));
     return report;
   };
@@ -86,8 +87,10 @@ export function resultsIn(
 }
 
 /** A run that was killed may name a last ledger in which nothing stands yet. */
-const begun = (path: string, { status, ledgers }: RunFacts): boolean =>
-  status === 'done' || !path.endsWith(ledgers.at(-1) ?? '') || (existsSync(path) && statSync(path).size > 0);
+const begun = (dir: string, name: string, { status, ledgers }: RunFacts): boolean => {
+  const path = join(dir, name);
+  return status === 'done' || name !== ledgers.at(-1) || (existsSync(path) && statSync(path).size > 0);
+};
 
 /** Temp and rename: whoever reads meanwhile sees the old or the new file, whole. */
 function replaceFile(path: string, text: string): void {

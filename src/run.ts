@@ -1,5 +1,5 @@
-import type { Clock } from './clock.ts';
 import { Ledger } from './ledger/ledger.ts';
+import { Pace } from './pace.ts';
 import { openPlaces, type Place } from './place.ts';
 import type { Plan } from './plan.ts';
 import type { Report } from './report.ts';
@@ -19,8 +19,8 @@ export async function run(request: RunRequest, edges: RunEdges): Promise<Report>
   const { plans, facts, out } = planRun(request, edges);
   const results = createResults(out, facts, request.reporters);
   edges.observe.folder(out);
-  const soaked = { ms: 0, wallMs: 0 };
-  const due = atMostEvery(1000, edges.clock);
+  const pace = new Pace(edges.clock);
+  const opened: { ledger: Ledger | null } = { ledger: null };
   const places = await openPlaces(request.virtual !== null, edges);
   try {
     for (const plan of plans) {
@@ -29,51 +29,41 @@ export async function run(request: RunRequest, edges: RunEdges): Promise<Report>
       const ledger = ledgerName(plan);
       results.note({ ...facts, ledgers: [...facts.ledgers, ledger] });
       const path = results.ledgerPath(ledger);
-      // Not kept in a variable: a virtual world shall be gone when its trial is judged.
-      const watch = stopwatch(edges.clock, soaked);
-      if (!(await places.of(plan).stay(place => runTrial(plan, request, path, place, edges, watch)))) break;
+      const trial = (place: Place) => runTrial(plan, request, path, { place, edges, pace, opened });
+      // The place is kept nowhere: a virtual world shall be gone when its trial is judged.
+      if (!(await places.of(plan).stay(trial))) break;
       facts.ledgers.push(ledger);
-      soaked.ms += plan.durationMs * plan.speed;
       edges.observe.judged(results.judge(ledger));
-      if (due()) results.write(facts);
+      if (pace.due()) results.write(facts);
     }
   } catch (error) {
-    results.cutShort(finish(facts, soaked, edges));
+    // A virtual world that broke down never came to its trial's own end.
+    opened.ledger?.close(false);
+    const cut = plans
+      .slice(facts.ledgers.length, opened.ledger ? facts.ledgers.length + 1 : 0)
+      .map(ledgerName);
+    results.cutShort(finish({ ...facts, ledgers: [...facts.ledgers, ...cut] }, pace, edges));
     throw error;
   } finally {
     await places.close();
   }
-  const ended = finish(facts, soaked, edges);
+  const ended = finish(facts, pace, edges);
   edges.observe.ended(ended);
   return results.write(ended);
 }
 
-/** Virtual trials come faster than their results could all be written anew. */
-function atMostEvery(ms: number, clock: Clock): () => boolean {
-  let lastMs = Number.NEGATIVE_INFINITY;
-  return () => {
-    const isDue = clock.nowMs() - lastMs >= ms;
-    if (isDue) lastMs = clock.nowMs();
-    return isDue;
-  };
+interface Around {
+  place: Place;
+  edges: RunEdges;
+  pace: Pace;
+  /** The trial's ledger while it is open. */
+  opened: { ledger: Ledger | null };
 }
 
-/** Counts the real time from the first submit to the last answer. */
-const stopwatch = (clock: Clock, soaked: { wallMs: number }) => (phase: string) => {
-  if (phase === 'soak') soaked.wallMs -= clock.nowMs();
-  if (phase === 'close') soaked.wallMs += clock.nowMs();
-};
-
 /** false: asked to stop before there was anything to record. */
-async function runTrial(
-  plan: Plan,
-  request: RunRequest,
-  path: string,
-  place: Place,
-  edges: RunEdges,
-  entered: (phase: string) => void,
-) {
-  const { clock, events, signal } = startTrial({ clock: place.clock, stop: edges.stop });
+async function runTrial(plan: Plan, request: RunRequest, path: string, around: Around) {
+  const { place, edges, pace, opened } = around;
+  const { clock, events, signal } = startTrial({ clock: place.clock, stop: place.stopOf(edges.stop) });
   const { faults, pools } = request.registries;
   const { trial, seed, server, candidateSpec } = plan;
   const opening = place.openWorld({ ...server, trial, seed, events, signal });
@@ -82,11 +72,13 @@ async function runTrial(
   try {
     const { nowMs } = clock;
     const ledger = new Ledger({ path, nowMs, secrets: world.secrets, failed: events.failed });
+    opened.ledger = ledger;
     const versions = { poolsoak: version, node: process.version, ...pools[candidateSpec.pool]!.versions() };
     const { loopDelayMs, spawn } = place;
     let complete = false;
     try {
       const watch = edges.observe.status;
+      const entered = pace.watch(clock, plan.speed);
       await soak({
         plan,
         world,
@@ -105,6 +97,7 @@ async function runTrial(
     } finally {
       ledger.close(complete);
     }
+    opened.ledger = null;
   } finally {
     await world.close();
     events.rethrow();

@@ -15,11 +15,15 @@ export interface StartedTrial {
   signal: AbortSignal;
 }
 
+export interface TrialEdges extends Pick<RunEdges, 'clock'> {
+  stop: Pick<AbortController, 'signal' | 'abort'>;
+}
+
 /** A server gone wild shall not fill the disk. */
 const serverLinesMax = 50_000;
 
 /** The trial's own clock, and its ear for what the world says without being asked. */
-export function startTrial({ clock: realClock, stop }: Pick<RunEdges, 'clock' | 'stop'>): StartedTrial {
+export function startTrial({ clock: realClock, stop }: TrialEdges): StartedTrial {
   const clock = trialClock(realClock);
   let ledger: Ledger | null = null;
   let serverLines = 0;

@@ -49,8 +49,9 @@ const may: Record<string, string[]> = {
   ],
   trial: ['clock', 'ledger', 'request', 'world'],
   progress: ['clock', 'plan', 'request', 'soak'],
+  pace: ['clock'],
   place: ['clock', 'guardian', 'plan', 'request', 'sim', 'soak', 'world'],
-  run: ['clock', 'ledger', 'place', 'plan', 'report', 'request', 'results', 'soak', 'trial', 'version'],
+  run: ['ledger', 'pace', 'place', 'plan', 'report', 'request', 'results', 'soak', 'trial', 'version'],
   index: ['clock', 'config', 'faults', 'load', 'pools', 'registries', 'reporters', 'run', 'scenario'],
   cli: [
     'clock',
@@ -201,7 +202,7 @@ describe('architecture', () => {
   });
 
   it('writes to stdout and reads argv and environment in cli.ts alone', () => {
-    const processes = ['cli.ts', 'guardian/main.ts', 'proxy/main.ts'];
+    const processes = ['cli.ts', 'guardian/main.ts', 'proxy/main.ts', 'sim/globals.ts'];
     expect(uses(all, /process\.(stdout|argv)/, processes)).toEqual([]);
   });
 

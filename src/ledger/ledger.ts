@@ -30,6 +30,7 @@ export class Ledger {
   #redact: (text: string) => string;
   #failed: (error: Error) => void;
   #broken = false;
+  #closed = false;
 
   constructor({ path, nowMs, secrets, bytesMax = ledgerBytesMax, failed = throwIt }: LedgerOptions) {
     this.#bytesMax = bytesMax;
@@ -41,14 +42,14 @@ export class Ledger {
   }
 
   append(fact: Fact): void {
-    if (this.#broken) return;
+    if (this.#broken || this.#closed) return;
     this.#facts.push({ t: round3(this.#nowMs()), fact });
     this.#lines += 1;
     if (this.#facts.length >= flushFacts) this.flush();
   }
 
   flush(): void {
-    if (this.#facts.length === 0) return;
+    if (this.#facts.length === 0 || this.#closed) return;
     // Whole lines, so that no secret is cut in two.
     const text = Buffer.from(this.#redact(this.#text()), 'utf8');
     if (this.#broken) return;
@@ -87,9 +88,12 @@ export class Ledger {
     this.#failed(error);
   }
 
+  /** Once; what is said after that goes nowhere. */
   close(complete: boolean): void {
+    if (this.#closed) return;
     this.append({ k: 'end', lines: this.#lines + 1, complete });
     this.flush();
+    this.#closed = true;
     closeSync(this.#fd);
   }
 }

@@ -174,6 +174,8 @@ export interface Sample {
   active: number;
   idle: number;
   idleInTransaction: number;
+  /** Most since the last sample, where the server itself counts. */
+  sessionsMax?: number;
   harnessLoopDelayMs: number | null;
 }
 export interface ServerLog {

@@ -45,9 +45,9 @@ export class Vitals {
     if (loopDelayP99Ms > this.#limitMs) this.#slowSpans(worker).push({ fromMs, toMs: atMs });
   }
 
-  addSample({ t, sessions, harnessLoopDelayMs }: LedgerRecord & Sample): void {
+  addSample({ t, sessions, sessionsMax, harnessLoopDelayMs }: LedgerRecord & Sample): void {
     this.sampleMs.push(t);
-    this.sessions.push(sessions);
+    this.sessions.push(sessionsMax ?? sessions);
     if (harnessLoopDelayMs !== null) this.harnessLoop.add(harnessLoopDelayMs);
   }
 

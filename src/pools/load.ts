@@ -1,3 +1,4 @@
+import { pathToFileURL } from 'node:url';
 import * as registry from './index.ts';
 import type { PoolAdapter } from './pool.ts';
 
@@ -19,8 +20,11 @@ const members: [keyof PoolAdapter, (value: unknown) => boolean][] = [
   ['open', isFunction],
 ];
 
-/** An adapter of ours by name, or a user's by the absolute path of the module that exports it as default. */
-export async function loadAdapter(name: string): Promise<PoolAdapter> {
+/**
+ * An adapter of ours by name, or a user's by the absolute path of the module that exports it as default. `fresh`: a
+ * module of its own for each such word, as each process has; node would give everybody the first one.
+ */
+export async function loadAdapter(name: string, fresh?: string): Promise<PoolAdapter> {
   if (Object.hasOwn(adapters, name)) return adapters[name]!;
   if (!isModulePath(name))
     throw new Error(
@@ -28,7 +32,10 @@ export async function loadAdapter(name: string): Promise<PoolAdapter> {
     );
   const { createJiti } = await import('jiti');
   const jiti = createJiti(import.meta.url, { moduleCache: false, fsCache: false });
-  const adapter = await jiti.import<PoolAdapter>(name, { default: true });
+  const adapter =
+    fresh !== undefined && /\.m?js$/.test(name)
+      ? ((await import(`${pathToFileURL(name)}?${fresh}`)) as { default: PoolAdapter }).default
+      : await jiti.import<PoolAdapter>(name, { default: true });
   const missing = members.filter(([member, is]) => !is(adapter?.[member])).map(([member]) => member);
   if (missing.length > 0)
     throw new Error(

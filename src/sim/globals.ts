@@ -5,6 +5,7 @@ import net from 'node:net';
 import timers from 'node:timers';
 import timersPromises from 'node:timers/promises';
 import tls from 'node:tls';
+import { promisify } from 'node:util';
 import type { Random } from '../random.ts';
 import type { VirtualLoop } from './loop.ts';
 import { virtualTimers } from './timers.ts';
@@ -44,6 +45,7 @@ export function install(replacements: Replacements): () => void {
     replaceTime(replace, replacements);
     replaceChance(replace, replacements.random);
     replaceNetwork(replace, replacements);
+    replaceProcess(replace, replacements.loop);
     holdRealWork(replace, replacements.loop);
     undo.push(catchErrors(replacements.loop), shortStacks());
     // What was imported by name from these modules follows.
@@ -78,6 +80,34 @@ function replaceTime(replace: Replace, { loop }: Replacements): void {
   const bigint = () => BigInt(seconds()) * 1_000_000_000n + BigInt(nanos());
   replace(process, 'hrtime', Object.assign(hrtime, { bigint }));
   replace(process, 'uptime', () => loop.nowMs / 1000);
+  replace(performance, 'timeOrigin', epochMs);
+  replace(RealDate.prototype, 'constructor', Date);
+  const { setTimeout: wait, setImmediate: yieldTurn } = promises;
+  replace(timersPromises.scheduler, 'wait', wait);
+  replace(timersPromises.scheduler, 'yield', () => (yieldTurn as () => unknown)());
+}
+
+/** A virtual process that leaves, and what it writes: neither is this process's. */
+function replaceProcess(replace: Replace, loop: VirtualLoop): void {
+  const realExit = process.exit;
+  replace(process, 'exit', (code?: number) => {
+    const { exit } = loop.actor;
+    if (exit === null) return realExit(code);
+    exit(code ?? Number(process.exitCode ?? 0));
+    // Nothing of its current step goes on; it is dead, so that nobody hears of this.
+    throw new Error('process.exit');
+  });
+  for (const stream of [process.stdout, process.stderr]) {
+    const realWrite = stream.write;
+    replace(stream, 'write', (text: string | Uint8Array, ...more: unknown[]) => {
+      const { output } = loop.actor;
+      if (output === null) return Reflect.apply(realWrite, stream, [text, ...more]);
+      output(typeof text === 'string' ? text : Buffer.from(text).toString());
+      const done = more.find(each => typeof each === 'function');
+      if (done) process.nextTick(done as () => void);
+      return true;
+    });
+  }
 }
 
 const RealDate = Date;
@@ -110,17 +140,23 @@ function replaceChance(replace: Replace, random: Random): void {
     fill(view(into));
     return into;
   };
+  // Offset and size count elements of what is filled.
+  const randomFillSync = <T extends ArrayBufferView | ArrayBuffer>(into: T, from = 0, size?: number): T => {
+    const bytesOfOne = (into as unknown as { BYTES_PER_ELEMENT?: number }).BYTES_PER_ELEMENT ?? 1;
+    const all = ArrayBuffer.isView(into) ? view(into) : new Uint8Array(into as ArrayBuffer);
+    fill(all.subarray(from * bytesOfOne, size === undefined ? undefined : (from + size) * bytesOfOne));
+    return into;
+  };
   const randomFill = (into: ArrayBufferView, ...given: (number | Done<ArrayBufferView>)[]) => {
     const done = given.pop() as Done<ArrayBufferView>;
-    const [from = 0, size] = given as number[];
-    fill(view(into).subarray(from, size === undefined ? undefined : from + size));
-    process.nextTick(done, null, into);
+    const [from, size] = given as (number | undefined)[];
+    answer(randomFillSync(into, from, size), done);
   };
   const randomUUID = () => uuid(fill(Buffer.alloc(16)) as Buffer);
   const own = { randomBytes, randomInt, randomUUID, randomFill, pseudoRandomBytes: randomBytes };
   replace(Math, 'random', () => draw.next());
   for (const [name, value] of Object.entries(own)) replace(crypto, name, value);
-  replace(crypto, 'randomFillSync', getRandomValues);
+  replace(crypto, 'randomFillSync', randomFillSync);
   const web = Object.getPrototypeOf(crypto.webcrypto) as object;
   replace(web, 'getRandomValues', getRandomValues);
   replace(web, 'randomUUID', randomUUID);
@@ -166,16 +202,47 @@ function holdRealWork(replace: Replace, loop: VirtualLoop): void {
       return work instanceof Promise ? loop.hold(work) : work;
     });
   }
-  for (const name of ['pbkdf2', 'scrypt', 'hkdf', 'generateKeyPair', 'generateKey'] as const) {
+  for (const name of threaded) {
     const real = crypto[name] as (...given: unknown[]) => void;
-    replace(crypto, name, (...given: unknown[]) => {
-      const done = AsyncResource.bind(given.pop() as (...results: unknown[]) => void);
-      const work = new Promise<unknown[]>(resolve =>
-        real(...given, (...results: unknown[]) => resolve(results)),
-      );
-      loop.hold(work).then(results => process.nextTick(done, ...results));
-    });
+    const held = (...given: unknown[]) => {
+      const done = given.at(-1);
+      // Without a callback it is done at once.
+      if (typeof done !== 'function') return real(...given);
+      let finish: (results: unknown[]) => void = () => {};
+      const work = new Promise<unknown[]>(resolve => {
+        finish = resolve;
+      });
+      // What is wrong with the arguments is thrown here, as ever.
+      real(...given.slice(0, -1), (...results: unknown[]) => finish(results));
+      const bound = AsyncResource.bind(done as (...results: unknown[]) => void);
+      void loop.hold(work).then(results => process.nextTick(bound, ...results));
+    };
+    replace(crypto, name, name === 'generateKeyPair' ? Object.assign(held, promisedPair(held)) : held);
   }
+}
+
+/** Done by threads when a callback is given. */
+const threaded = [
+  'pbkdf2',
+  'scrypt',
+  'hkdf',
+  'generateKeyPair',
+  'generateKey',
+  'generatePrime',
+  'checkPrime',
+  'sign',
+  'verify',
+] as const;
+
+/** It has two results, which util.promisify of the real one puts into an object, by a symbol only node has. */
+function promisedPair(held: (...given: unknown[]) => unknown): object {
+  const both = (...given: unknown[]) =>
+    new Promise((resolve, reject) => {
+      held(...given, (error: Error | null, publicKey: unknown, privateKey: unknown) =>
+        error ? reject(error) : resolve({ publicKey, privateKey }),
+      );
+    });
+  return { [promisify.custom]: both };
 }
 
 /** A driver makes an error of each refusal, and the frames of a simulation say little to anybody. */
@@ -191,14 +258,15 @@ function shortStacks(): () => void {
 function catchErrors(loop: VirtualLoop): () => void {
   const events = ['uncaughtException', 'unhandledRejection'] as const;
   const thrown = (error: unknown) => loop.thrown(error);
-  const before = events.map(event => process.listeners(event as 'uncaughtException'));
+  const before = events.map(event => process.rawListeners(event as 'uncaughtException') as (() => void)[]);
   for (const event of events) {
     process.removeAllListeners(event);
     process.on(event as 'uncaughtException', thrown);
   }
   return () =>
     events.forEach((event, n) => {
-      process.removeListener(event, thrown);
+      // Those a pool added go as well.
+      process.removeAllListeners(event);
       for (const listener of before[n]!) process.on(event as 'uncaughtException', listener);
     });
 }

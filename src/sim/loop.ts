@@ -1,38 +1,14 @@
 import type { Clock } from '../clock.ts';
+import { Actor, OutsideError, VirtualTimeError } from './actor.ts';
 import { before, pop, push } from './queue.ts';
+
+export { Actor, VirtualTimeError } from './actor.ts';
 
 /**
  * Virtual time: everything that will happen stands in one queue, by time and then by the order it was put
  * there, and time jumps from one entry to the next. Nothing in it reads a real clock, so that the same
  * entries always happen in the same order.
  */
-
-/** Whoever acts in the virtual world: the harness, an app worker, the server. What it started ends with it. */
-export class Actor {
-  readonly name: string;
-  alive = true;
-  /** What else ends with it, its sockets above all. */
-  readonly belongings = new Set<{ ended(): void }>();
-  /** An error nobody caught while it acted. */
-  #crashed: (error: unknown) => void;
-
-  constructor(name: string, crashed: (error: unknown) => void) {
-    this.name = name;
-    this.#crashed = crashed;
-  }
-
-  /** From here on nothing happens on its behalf. */
-  end(): void {
-    if (!this.alive) return;
-    this.alive = false;
-    for (const each of this.belongings) each.ended();
-    this.belongings.clear();
-  }
-
-  crashed(error: unknown): void {
-    if (this.alive) this.#crashed(error);
-  }
-}
 
 /** Something that will happen. */
 export interface Entry {
@@ -53,16 +29,13 @@ export interface LoopOptions {
   stepsAtOnceMax?: number;
 }
 
-/** The virtual world cannot go on: a bug of ours, or a pool that waits for something that is not virtual. */
-export class VirtualTimeError extends Error {
-  override name = 'VirtualTimeError';
-  readonly exitCode = 70;
-}
-
 // Taken before anything is replaced: these are what drives virtual time.
 const realImmediate = setImmediate;
 const realTimeout = setTimeout;
 
+const realNowMs = performance.now.bind(performance);
+
+const heldMsMax = 30_000;
 const burst = 64;
 const idleTriesMax = 50;
 
@@ -84,6 +57,9 @@ export class VirtualLoop {
   #held: Held[] = [];
   #settlers = 0;
   #fail: (error: unknown) => void = () => {};
+  /** Between two bursts of steps, where only what is not virtual comes back. */
+  #isOutside = false;
+  #heldSinceMs: number | null = null;
   #running = false;
 
   constructor({ drive = 'burst', stepsAtOnceMax = 1_000_000 }: LoopOptions = {}) {
@@ -219,12 +195,23 @@ export class VirtualLoop {
 
   /** What nobody caught: of a promise, or of a callback the step led to. */
   thrown(error: unknown): void {
-    this.actor.crashed(error);
+    if (this.#isOutside && this.#running)
+      this.#fail(new OutsideError(`threw: ${(error as Error)?.message ?? error}`));
+    else this.actor.crashed(error);
+  }
+
+  /** Whose timer or socket is being made. Nobody can say that of what real work (a file, `fetch`) left behind. */
+  owner(what: string): Actor {
+    if (this.#isOutside && this.#running) this.#fail(new OutsideError(`set a ${what}`));
+    return this.actor;
   }
 
   #turn(): void {
     if (!this.#running) return;
-    if (this.#held.length > 0) return this.#again();
+    this.actor = this.root;
+    this.#isOutside = true;
+    if (this.#held.length > 0) return this.#waitForHeld();
+    this.#heldSinceMs = null;
     if (this.#heap.length === 0) return this.#idle(idleTriesMax);
     if (this.#settlers > 0 || this.#drive === 'single') {
       realImmediate(this.#step);
@@ -234,6 +221,16 @@ export class VirtualLoop {
     // Between two immediates node runs what promises and nextTick want done, as between two timers.
     for (let n = 0; n < burst; n += 1) realImmediate(this.#step);
     this.#again();
+  }
+
+  #waitForHeld(): void {
+    this.#heldSinceMs ??= realNowMs();
+    if (realNowMs() - this.#heldSinceMs < heldMsMax) return this.#again();
+    this.#fail(
+      new VirtualTimeError(
+        `virtual time was held for ${heldMsMax / 1000} real s (the limit) by work of ${this.#held[0]!.actor.name} that does not end; perhaps it waits for virtual time itself`,
+      ),
+    );
   }
 
   /** After some more turns of the real loop. */
@@ -268,6 +265,7 @@ export class VirtualLoop {
     this.#count(atMs);
     this.nowMs = atMs;
     this.actor = actor;
+    this.#isOutside = false;
     try {
       act(argument);
     } catch (error) {

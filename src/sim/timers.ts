@@ -28,7 +28,7 @@ export class VirtualTimeout {
 
   constructor(loop: VirtualLoop, delayMs: number, act: () => void, again: boolean) {
     this.#loop = loop;
-    this.#actor = loop.actor;
+    this.#actor = loop.owner('timer');
     this.#delayMs = delayMs;
     this.#act = act;
     this.#again = again;
@@ -119,7 +119,7 @@ export function virtualTimers(loop: VirtualLoop): VirtualTimers {
       new VirtualTimeout(loop, delayOf(ms), bound(act, given), again);
   // In this instant, but after everything that stands in it already.
   const immediate = (act: Act, ...given: unknown[]) => {
-    const entry = loop.schedule(loop.nowMs, loop.actor, bound(act, given), undefined);
+    const entry = loop.schedule(loop.nowMs, loop.owner('setImmediate'), bound(act, given), undefined);
     return { entry, ref: keep, unref: keep, hasRef: () => true, [Symbol.dispose]: () => loop.cancel(entry) };
   };
   const clear = (timer: unknown) => {

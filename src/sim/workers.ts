@@ -21,6 +21,8 @@ export function virtualWorkers(loop: VirtualLoop, random: Random): SpawnWorker {
       leave('exit code 1');
     };
     const actor = new Actor(`worker-${worker}.${life}`, crashed);
+    actor.output = heard.output;
+    actor.exit = code => leave(`exit code ${code}`);
     const leave = (how: string) => {
       if (!actor.alive) return;
       actor.end();
@@ -35,7 +37,7 @@ export function virtualWorkers(loop: VirtualLoop, random: Random): SpawnWorker {
         flush: () => {},
       },
       // A module of the user's is read from disk meanwhile.
-      adapter: name => loop.hold(loadAdapter(name)),
+      adapter: name => loop.hold(loadAdapter(name, `${actor.name}-${loop.steps}`)),
       vitals: () => ({ loopDelayP99Ms: null, rssBytes: null, cpuMs: null }),
       beats: false,
       exit: code => leave(`exit code ${code}`),

@@ -32,7 +32,8 @@ export interface VirtualNetwork {
 }
 
 const host = '127.0.0.1';
-const port = 5432;
+/** None that a real server listens at: a socket somebody kept from before shall not reach one. */
+const port = 1;
 
 export function virtualNetwork(from: {
   loop: VirtualLoop;

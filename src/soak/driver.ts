@@ -43,6 +43,7 @@ export class Driver {
     const due = arrivals(plan.workload, plan.durationMs, random);
     let next = due.next();
     let stop = () => {};
+    let aborted = () => {};
     await new Promise<void>(over => {
       // One timer at a time, and no promise for each of a million.
       const go = () => {
@@ -53,11 +54,13 @@ export class Driver {
         // Rounded up: a timer of 1.3 ms would fire after 1.
         else stop = clock.after(Math.ceil(waitMs), go);
       };
-      signal.addEventListener('abort', () => over(), { once: true });
+      aborted = over;
+      signal.addEventListener('abort', aborted, { once: true });
       if (signal.aborted) over();
       else go();
     });
     stop();
+    signal.removeEventListener('abort', aborted);
   }
 
   /** Benchmarks: the next one goes when one comes back. */

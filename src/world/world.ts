@@ -42,6 +42,8 @@ export interface SessionCounts {
   active: number;
   idle: number;
   idleInTransaction: number;
+  /** Most since it was asked last, where somebody counts. */
+  sessionsMax?: number;
 }
 
 export interface StoredRow {

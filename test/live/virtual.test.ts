@@ -196,3 +196,97 @@ export default { ...pgPool, open };\n`,
     expect(stderr).toMatch(/without --virtual/);
   });
 });
+
+describe("a pool of the user's own, in virtual time", () => {
+  const pgPool = resolve(import.meta.dirname, '../../dist/src/pools/pg-pool.js');
+
+  /** A scenario with a pool made of this text, and pg-pool's options in `options`. */
+  function scenarioWith(open: string, head = '', over = {}): string {
+    const folder = tempFolder();
+    const pool = join(folder, 'own.mjs');
+    const text = `import { pgPool } from '${pgPool}';\n${head}\nexport default { ...pgPool, open: ${open} };\n`;
+    writeFileSync(pool, text);
+    const scenario = join(folder, 'own-story.mjs');
+    const candidates = { own: { pool, app: { onPoolError: 'listen', onClientError: 'listen' } as const } };
+    const all = story({ duration: '20s', sessions: { count: 10, every: '1s' }, candidates, ...over });
+    writeFileSync(scenario, `export default ${JSON.stringify(all)};\n`);
+    return scenario;
+  }
+  const trialOf = (ended: Ended) => resultOf(ended).trials[0]!;
+
+  it('that leaves by process.exit is a crash of its worker, and not the end of the run', async () => {
+    const open = '(o) => { setTimeout(() => process.exit(0), 5000); return pgPool.open(o); }';
+    const ended = await poolsoak(['run', scenarioWith(open), '--virtual']);
+    expect(ended.code).toBe(1);
+    expect(trialOf(ended).crashes).toBeGreaterThan(2);
+  });
+
+  it('is a module of its own in each worker and each trial, with virtual time in what it keeps', async () => {
+    const head = "import { promisify } from 'node:util';\nconst sleep = promisify(setTimeout);\nlet shared;";
+    const open = `(o) => {
+      shared ??= pgPool.open(o);
+      return { ...shared, acquire: async () => (await sleep(20), shared.acquire()) };
+    }`;
+    const ended = await poolsoak(['run', scenarioWith(open, head), '--virtual', '--repeat', '2']);
+    const { trials } = resultOf(ended);
+    expect(trials.map(({ verdict }) => verdict)).toEqual(['pass', 'pass']);
+    expect(trials.map(({ latency }) => latency.p50Ms! > 20 && latency.p50Ms! < 60)).toEqual([true, true]);
+  });
+
+  it('writes to its own output, which is in the ledger', async () => {
+    const open = "(o) => { console.log('here I am'); return pgPool.open(o); }";
+    const ended = await poolsoak(['run', scenarioWith(open), '--virtual']);
+    const ledger = readFileSync(join(ended.out, trialOf(ended).ledger), 'utf8');
+    expect(ended.code).toBe(0);
+    expect(ledger).toContain('"ev":"output","crash":false,"detail":"here I am');
+  });
+
+  it('that comes back from real work with a timer is refused, since whose it is cannot be told', async () => {
+    const head = "import { readFile } from 'node:fs';";
+    const open =
+      '(o) => { readFile(o.endpoint.host, () => setTimeout(() => {}, 10)); return pgPool.open(o); }';
+    const ended = await poolsoak(['run', scenarioWith(open, head, { duration: '8h' }), '--virtual']);
+    expect(ended.code).toBe(64);
+    expect(ended.stderr).toMatch(
+      /came back and set a timer; whose it is cannot be told: run without --virtual/,
+    );
+  });
+
+  it('that breaks the virtual world leaves a ledger that can be read', async () => {
+    const open =
+      '(o) => { setTimeout(function again() { setImmediate(again); }, 5000); return pgPool.open(o); }';
+    const ended = await poolsoak(['run', scenarioWith(open), '--virtual']);
+    expect(ended.code).toBe(70);
+    expect(ended.stderr).toMatch(/virtual time does not advance/);
+    const { run, trials } = resultOf(ended);
+    expect([run.status, run.verdict, trials.length]).toEqual(['interrupted', 'unknown', 1]);
+    expect(trials[0]!.unknownBecause).toContain('interrupted');
+  });
+});
+
+it('the most sessions of a server are counted as they come, not seen by a sample every 30 s', async () => {
+  const { report } = await soakIt(
+    story({
+      duration: '2m',
+      sessions: { count: 10, every: '20s' },
+      bursts: [{ at: '10s', over: '1ms' }],
+      candidates: { each: { pool: 'connect-per-submit', app: { onClientError: 'listen' } } },
+    }),
+    { virtual: 'userspace' },
+  );
+  expect(report.trials[0]!.connections.serverMax).toBeGreaterThanOrEqual(9);
+});
+
+it('many trials leave no listener behind, and their ratio is that of what was soaked', async () => {
+  const ended = await poolsoak([
+    'run',
+    'fgscan-shift',
+    '--virtual',
+    '--candidates',
+    'pg-pool-tuned',
+    '--repeat',
+    '12',
+  ]);
+  expect(ended.stderr).not.toMatch(/MaxListeners/);
+  expect(ended.code).toBe(0);
+});

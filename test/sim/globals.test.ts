@@ -135,6 +135,36 @@ describe('real work', () => {
     expect(doneMs).toBe(10);
   });
 
+  it.each([
+    [
+      'sign',
+      (done: () => void) =>
+        crypto.generateKeyPair('ec', { namedCurve: 'P-256' }, (_error, _public, key) =>
+          crypto.sign('sha256', Buffer.from('x'), key, done),
+        ),
+    ],
+    ['generatePrime', (done: () => void) => crypto.generatePrime(64, done)],
+    [
+      'the promised generateKeyPair',
+      (done: () => void) =>
+        void promisify(crypto.generateKeyPair)('ec', { namedCurve: 'P-256' }).then(
+          ({ privateKey }) => privateKey && done(),
+        ),
+    ],
+  ])('holds it for %s', async (_name, work) => {
+    const doneMs = await inWorld(
+      loop =>
+        new Promise<number>(resolve => {
+          const idle = setInterval(() => {}, 1);
+          work(() => {
+            clearInterval(idle);
+            resolve(loop.nowMs);
+          });
+        }),
+    );
+    expect(doneMs).toBe(0);
+  });
+
   it('holds it for callbacks of node:crypto as well', async () => {
     const doneMs = await inWorld(
       loop =>
@@ -175,6 +205,20 @@ describe('chance', () => {
         }),
     );
     expect(doneMs).toBe(0);
+  });
+});
+
+describe('filling a part of a buffer', () => {
+  it('leaves the rest as it is, in elements', async () => {
+    await inWorld(async () => {
+      const bytes = crypto.randomFillSync(Buffer.alloc(12), 4, 4);
+      expect([...bytes.subarray(0, 4), ...bytes.subarray(8)]).toEqual(Array(8).fill(0));
+      const words = crypto.randomFillSync(new Uint32Array(4), 1, 1);
+      expect([words[0], words[2], words[3]]).toEqual([0, 0, 0]);
+      expect(words[1]).not.toBe(0);
+      const all = crypto.randomFillSync(new ArrayBuffer(16) as never);
+      expect(Buffer.from(all as unknown as ArrayBuffer).equals(Buffer.alloc(16))).toBe(false);
+    });
   });
 });
 

@@ -36,7 +36,7 @@ export abstract class SocketBase extends Duplex {
     super({ ...rest, allowHalfOpen, emitClose: false, autoDestroy: true });
     if (onread) throw nodeError('ERR_INVALID_ARG_VALUE', 'a virtual socket has no option onread');
     this._network = network;
-    this._actor = network.loop.actor;
+    this._actor = network.loop.owner('socket');
     this._idle = new IdleTimer(network.loop, this._actor, () => this.emit('timeout'));
     if (rest.keepAlive) this.setKeepAlive(true, rest.keepAliveInitialDelay);
   }

@@ -8,7 +8,7 @@ import { FatalError, type SqlError } from './errors.ts';
 import type { Host, Process, User } from './host.ts';
 import { serverSettings, settingMs } from './known-settings.ts';
 import { ServerTime } from './server-time.ts';
-import { countSessions, endSessions } from './sessions.ts';
+import { endSessions, Sessions } from './sessions.ts';
 import { mayKeepSlot, slotsFor, takeSlot } from './slots.ts';
 import { SqlCache } from './sql.ts';
 import { refusals, type State } from './state.ts';
@@ -47,6 +47,7 @@ export class SimPostgres {
   #state: State = 'down';
   #time: ServerTime;
   #backends = new Set<Backend>();
+  #sessions = new Sessions(this.#backends);
   /** max_connections */
   readonly #slots: number;
   #pid = firstPid;
@@ -101,7 +102,8 @@ export class SimPostgres {
         serverLog({ severity, sqlState, user: userName, backend: pid, text }),
       unknownSql,
       takeSlot: backend => this.#takeSlot(backend),
-      mayKeepSlot: backend => mayKeepSlot(backend, this.#backends, this.#slots),
+      mayKeepSlot: backend =>
+        mayKeepSlot(backend, this.#backends, this.#slots) ?? this.#sessions.begins(backend.user!.name),
       cancel: (pid, secret) => this.#cancel(pid, secret),
       exited: backend => this.#exited(backend),
     };
@@ -262,8 +264,6 @@ export class SimPostgres {
     this.#whenAllGone(() => this.#recover('recovering', () => {}));
   }
 
-  // What the harness asks past the protocol.
-
   createTables(trial: string): { writes: string; keys: string } {
     return this.store.createTables(trial);
   }
@@ -271,7 +271,7 @@ export class SimPostgres {
   /** Throws while it takes no connections. */
   sessions(user: string): SessionCounts {
     if (this.#state !== 'up' || this.#time.paused) throw new Error('the server is away');
-    return countSessions(this.#backends, user);
+    return this.#sessions.count(user);
   }
 
   /** pg_terminate_backend for all of them, until none is left: how many there were. */
