@@ -36,7 +36,8 @@ export interface Observer {
   /** The result folder is there, and nothing else yet. */
   folder(dir: string): void;
   trial(plan: Plan, done: number, of: number): void;
-  status(status: SoakStatus): void;
+  /** null: it is over, and what it was made of shall go. */
+  status(status: SoakStatus | null): void;
   judged(trial: TrialReport): void;
   /** Every trial is over. */
   ended(facts: RunFacts): void;

@@ -32,6 +32,7 @@ export async function run(request: RunRequest, edges: RunEdges): Promise<Report>
       const trial = (place: Place) => runTrial(plan, request, path, { place, edges, pace, opened });
       // The place is kept nowhere: a virtual world shall be gone when its trial is judged.
       if (!(await places.of(plan).stay(trial))) break;
+      edges.observe.status(null);
       facts.ledgers.push(ledger);
       edges.observe.judged(results.judge(ledger));
       if (pace.due()) results.write(facts);

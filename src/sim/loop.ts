@@ -168,7 +168,8 @@ export class VirtualLoop {
     return new Promise<T>((resolve, reject) => {
       const end = (settle: () => void) => {
         this.#running = false;
-        settle();
+        // Behind the steps of this burst that will not be taken: they hold the whole world.
+        realImmediate(settle);
       };
       this.#fail = error => end(() => reject(error));
       this.actor = this.root;
