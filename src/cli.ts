@@ -206,7 +206,7 @@ function program(done: (code: number) => void): Command {
     .addOption(
       new Option(
         '--virtual [path]',
-        'in virtual time, on a simulated server: hours in a second, the same for the same seed; ' +
+        'in virtual time, on a simulated server: hours in seconds, the same for the same seed; ' +
           'path: what lies between, a proxy (userspace) or a firewall on the wire (packet)',
       ).choices(['userspace', 'packet']),
     )
@@ -245,7 +245,7 @@ Exit codes: 0 pass, 1 fail, 2 unknown, 64 usage, 69 something needed is missing,
   poolsoak run                              the scan page, five candidates, under three minutes
   poolsoak run --candidates pg-pool-tuned   one of them
   poolsoak run ./my-scenario.ts --repeat 5  yours, with five seeds
-  poolsoak run fgscan-day --virtual         eight hours in a second
+  poolsoak run fgscan-day --virtual         eight hours, five candidates, ten seconds
   poolsoak report poolsoak-results/<id>     judge an earlier run again`;
 
 /** One message and an exit code for whatever was thrown. */

@@ -13,7 +13,8 @@ export type { RunEdges, RunRequest } from './request.ts';
 
 /**
  * scenario -> plan -> world -> app workers -> soak -> ledger -> metrics -> checks -> report -> reporters.
- * One trial after the other; whatever is known stands in the result folder after each.
+ * One trial after the other; after each its ledger stands in the result folder, and what is made of all of them
+ * once a second at most.
  */
 export async function run(request: RunRequest, edges: RunEdges): Promise<Report> {
   const { plans, facts, out } = planRun(request, edges);

@@ -3,10 +3,10 @@ import type { NetworkModel } from './net/contract.ts';
 /**
  * What the simulated world costs, in ms, each value with its source. They were set before the simulated and
  * the real world were compared. Where a comparison showed a cost missing it was measured on the real thing, never
- * fitted, and says so. "Measured" is
- * `npm run bench -- costs` on two cores (PostgreSQL 18.4 from npm, through the fault proxy), 10th percentile to
- * median: connect 4.3 to 7.4; SELECT 1 0.14 to 0.24, BEGIN 0.06 to 0.14, INSERT 0.17 to 0.26, COMMIT 0.31 to 0.67;
- * stop fast 15 to 68, immediate 4 to 7, SIGKILL 9 to 23; start 54 to 141, after a crash 92 to 152.
+ * fitted, and says so. "Measured": on two cores beside other work, PostgreSQL 18.4 from npm through the fault proxy,
+ * 10th percentile to median: connect 4.3 to 7.4; SELECT 1 0.14 to 0.24, BEGIN 0.06 to 0.14, INSERT 0.17 to 0.26,
+ * COMMIT 0.31 to 0.67; stop fast 15 to 68, immediate 4 to 7, SIGKILL 9 to 23. `npm run bench -- costs` measures the
+ * same; with nothing else running it gave connect 4.2 to 4.6, COMMIT 0.28 to 0.39, stop fast 9 to 10.
  */
 
 export const network: NetworkModel = {
@@ -73,6 +73,6 @@ export const postgres: PostgresModel = {
 /**
  * An app worker's process, until its pool is open. Added after the first comparison, which showed it missing: virtual
  * workers were back while the server still started. Measured: 395 to 543 in restarts of fgscan-shift, four at once on
- * two cores; about 250 for one alone.
+ * two cores. The lower bound, for one alone, was not measured.
  */
 export const workerStartMs = { min: 250, max: 500 };

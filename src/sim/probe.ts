@@ -8,8 +8,8 @@ import { VirtualSocket } from './net/socket.ts';
 const outOfSlots = '53300';
 
 /**
- * The probe of `world/probe.ts` in as few bytes as the protocol allows: an outage of a minute is probed a
- * thousand times, and a driver's client for each would take longer than the hours around it.
+ * The probe of `world/probe.ts` in as few bytes as the protocol allows: an outage of a minute is probed some
+ * hundred times, and a driver's client for each was felt beside a trial of a quarter of a second.
  */
 export function probeServer(
   network: Network,

@@ -3,8 +3,8 @@ import type { CandidateInput, ScenarioInput } from '../../src/scenario.ts';
 
 /**
  * Small stories that run for real on PostgreSQL and in virtual time at the same speed. What timers decide must
- * come out equal to the count; where races of milliseconds decide, verdicts and error codes must, and the
- * counts of both sides are printed.
+ * come out equal to the count; where races of milliseconds decide, verdicts and error codes must (but for
+ * `chanceCodes`), and the counts of both sides are printed.
  */
 export interface Story {
   scenario: ScenarioInput;

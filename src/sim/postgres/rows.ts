@@ -3,15 +3,7 @@ import type { StoredRow } from '../../world/world.ts';
 /** The committed rows of one write table, 50 bytes each, in the order they were committed. */
 
 /** A row somebody inserted. */
-export interface NewRow {
-  trial: string;
-  session: number;
-  seq: number;
-  attempt: number;
-  row: number;
-  of: number;
-  sha: string;
-}
+export type NewRow = Omit<StoredRow, 'valid' | 'xid'>;
 
 const chunkBits = 13;
 const chunkRows = 1 << chunkBits;
