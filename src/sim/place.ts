@@ -3,6 +3,7 @@ import type { Plan } from '../plan.ts';
 import { seeded } from '../random.ts';
 import type { SpawnWorker } from '../soak/link.ts';
 import type { World } from '../world/world.ts';
+import { collectWorld } from './collect.ts';
 import { install } from './globals.ts';
 import { type Drive, VirtualLoop } from './loop.ts';
 import { socketsOf } from './sockets.ts';
@@ -53,6 +54,7 @@ export function openVirtualPlace({ seed, path, trial }: Plan, drive: Drive = 'bu
       } finally {
         uninstall();
         stopRelay();
+        collectWorld();
       }
     },
   };

@@ -69,7 +69,8 @@ export class Driver {
     signal: AbortSignal,
   ): Promise<void> {
     const { clock, plan } = this.#context;
-    signal.addEventListener('abort', () => this.#wake(), { once: true });
+    const aborted = () => this.#wake();
+    signal.addEventListener('abort', aborted, { once: true });
     const end = clock.nowMs() + (forMs ?? Number.POSITIVE_INFINITY);
     const seqs = new Uint32Array(plan.workload.sessions);
     for (let n = 0; n < count && !signal.aborted && clock.nowMs() < end; n += 1) {
@@ -80,6 +81,7 @@ export class Driver {
       const session = n % seqs.length;
       this.#submit({ scheduledMs: clock.nowMs(), session, seq: seqs[session]!++, valid: true });
     }
+    signal.removeEventListener('abort', aborted);
   }
 
   #submit({ scheduledMs, session, seq, valid }: Arrival): void {

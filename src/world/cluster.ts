@@ -164,15 +164,15 @@ async function runToEnd(
     child.once('error', error => resolve(error.message));
     child.once('close', (code, by) => resolve(code === 0 ? '' : (by ?? `exit code ${code}`)));
   });
-  const aborted = new Promise<string>(resolve =>
-    signal?.addEventListener('abort', () => resolve('aborted'), { once: true }),
-  );
-  const how = await within(
-    clock,
-    initLimitMs,
-    Promise.race([ended, aborted]),
-    `not done within ${initLimitMs} ms`,
-  );
+  let stop = () => {};
+  const aborted = new Promise<string>(resolve => {
+    stop = () => resolve('aborted');
+  });
+  signal?.addEventListener('abort', stop);
+  const limit = `not done within ${initLimitMs} ms`;
+  const how = await within(clock, initLimitMs, Promise.race([ended, aborted]), limit);
+  // The run's signal outlives every cluster of its trials.
+  signal?.removeEventListener('abort', stop);
   if (how === '') return;
   child.kill('SIGKILL');
   await within(clock, 1_000, ended, null);

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { getEventListeners } from 'node:events';
 import {
   chmodSync,
   cpSync,
@@ -122,6 +123,13 @@ describe('opening a world that cannot be', () => {
     expect(await refused({ settings: { jit: "off\nport = '1'" } })).toContain(
       'is no PostgreSQL setting on one line',
     );
+  });
+
+  test('leaves no listener on the signal of the run, which outlives it', slow, async () => {
+    const { signal } = new AbortController();
+    const it = await openTestWorld({ signal });
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    await it.close();
   });
 
   test('stops when it is aborted', slow, async () => {
