@@ -2,11 +2,12 @@ import { costs } from './costs.ts';
 import { say } from './figures.ts';
 import { memory } from './memory.ts';
 import { parts } from './parts.ts';
+import { proxy } from './proxy.ts';
 import { throughput } from './throughput.ts';
 import { virtual } from './virtual.ts';
 
-/** `npm run bench [-- parts throughput memory virtual]`: each a ratio of two things measured in one run. */
-const benches: Record<string, () => Promise<boolean>> = { parts, throughput, memory, virtual };
+/** `npm run bench [-- parts throughput memory virtual proxy]`: each a ratio of two things measured in one run. */
+const benches: Record<string, () => Promise<boolean>> = { parts, throughput, memory, virtual, proxy };
 /** Only when asked for: nothing to compare. */
 const others: Record<string, () => Promise<boolean>> = { costs };
 

@@ -54,7 +54,7 @@ export function benchPlan(arrivals: Plan['arrivals'], nonce: string): Plan {
 const quietServer = { autovacuum: 'off', checkpoint_timeout: '1h', max_wal_size: '16GB' };
 
 /** Opens one world for all rounds; both sides use its proxy and its server. */
-export async function withBench(act: (bench: Bench) => Promise<void>): Promise<void> {
+export async function withBench(act: (bench: Bench) => Promise<void>, appSlots = 32): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'poolsoak-bench-'));
   const guardian = await openGuardian({ clock: realClock });
   const events = {
@@ -65,7 +65,7 @@ export async function withBench(act: (bench: Bench) => Promise<void>): Promise<v
   };
   try {
     const world = await openWorld({
-      appSlots: 32,
+      appSlots,
       settings: quietServer,
       trial: 'bench',
       seed: 1,
