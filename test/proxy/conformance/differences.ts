@@ -21,6 +21,12 @@ export const differences = {
   'paths-as-sent': 'Paths are not tidied up: `//proxies` is unknown, not a redirect.',
   'slash-in-a-name':
     'A proxy with a slash in its name can be reached (as %2F); in Toxiproxy it cannot be removed.',
+  'held-latency':
+    'A changed latency holds for what is held already; Toxiproxy lets one held chunk go at every change.',
+  'reset-of-live':
+    'reset_peer resets connections that were open before it came, too; Toxiproxy ends those politely (FIN).',
+  'half-close':
+    'The end of one direction is passed on and the other stays open; Toxiproxy closes both at once.',
 } satisfies Record<string, string>;
 
 export type DifferenceName = keyof typeof differences;

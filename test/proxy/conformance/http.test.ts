@@ -39,7 +39,9 @@ describe.each(servers.map(kind => [titleOf(kind), kind] as const))('%s', (_title
   }
 
   describe.skipIf(kind.absent)('stories', () => {
-    const all = rooms.flatMap(({ room, stories }) => stories.map(story => [room, story.name, story] as const));
+    const all = rooms.flatMap(({ room, stories }) =>
+      stories.map(story => [room, story.name, story] as const),
+    );
     it.each(all)('%s: %s', async (_room, _name, story) => {
       await clear();
       await play(story);

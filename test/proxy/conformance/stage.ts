@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { realClock } from '../../../src/clock.ts';
 import { driver, Peer, portIn, type ToxicUse, until } from '../helpers.ts';
@@ -16,12 +17,10 @@ export interface Connection {
 
 type Use = Omit<ToxicUse, 'type' | 'attributes'>;
 
-let count = 0;
-
 /** A proxy of its own on a server that others use, too, in front of an upstream that records. */
 export class Stage {
   readonly server: RunningServer;
-  readonly name = `p${(count += 1)}`;
+  readonly name = `p-${randomUUID()}`;
   readonly peers: Peer[] = [];
   readonly #call: ReturnType<typeof driver>['call'];
   readonly #closers: (() => void)[] = [];
