@@ -131,7 +131,7 @@ export class FaultProxy {
   removeToxic(name: string): void {
     const toxic = this.toxic(name);
     this.#toxics.splice(this.#toxics.indexOf(toxic), 1);
-    for (const link of this.#links) link.uninstall(toxic);
+    for (const link of this.#links) link.uninstall(toxic, 'removed');
   }
 
   #accept(client: Socket): void {

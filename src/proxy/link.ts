@@ -6,7 +6,13 @@ import { fallSilent } from './hole.ts';
 import type { InstalledToxic } from './installed-toxic.ts';
 import { type Activity, Lane } from './lane.ts';
 import { reset, socketOptions } from './sockets.ts';
-import type { Attributes, KillHow, Watch, WatchedLink } from './toxics/toxic.ts';
+import {
+  type Attributes,
+  giveUpMsDefault,
+  type KillHow,
+  type Watch,
+  type WatchedLink,
+} from './toxics/toxic.ts';
 
 /** What a link is told and whom it tells. */
 export interface LinkHost {
@@ -35,7 +41,7 @@ export class Link {
   readonly #activity: Activity;
   readonly #watches = new Map<string, Watch>();
   #lanes: { upstream: Lane; downstream: Lane } | null = null;
-  #state: 'dialing' | 'open' | 'dropped' | 'closed' = 'dialing';
+  #state: 'dialing' | 'open' | 'ending' | 'dropped' | 'closed' = 'dialing';
   #stopGiveUp = () => {};
 
   constructor(id: number, client: Socket, upstream: Address, host: LinkHost) {
@@ -63,8 +69,9 @@ export class Link {
     const { clock } = this.#host;
     const tools = { clock, random: this.#host.random.fork('draws', name, this.id, direction) };
     const { stage, watch } = toxic.toxic;
-    if (stage !== undefined) this.#lanes[direction].add(name, next => stage(next, attributes, tools));
-    if (watch !== undefined) this.#watches.set(name, watch(this.#seenBy(name), attributes, tools));
+    const seen = this.#seenBy(name);
+    if (stage !== undefined) this.#lanes[direction].add(name, next => stage(next, attributes, tools, seen));
+    if (watch !== undefined) this.#watches.set(name, watch(seen, attributes, tools));
   }
 
   update(toxic: InstalledToxic): void {
@@ -73,15 +80,16 @@ export class Link {
     const parts: { update(attributes: Attributes): void }[] = [];
     for (const part of [this.#lanes[direction].get(name), this.#watches.get(name)])
       if (part) parts.push(part);
-    if (!this.#hits(toxic)) this.uninstall(toxic);
+    if (!this.#hits(toxic)) this.uninstall(toxic, 'released');
     else if (parts.length === 0) this.install(toxic);
     else for (const part of parts) part.update(attributes);
   }
 
-  uninstall({ name, direction }: InstalledToxic): void {
-    this.#lanes?.[direction].remove(name);
+  /** `why`: the toxic is gone, or only its hold on this link. */
+  uninstall({ name, direction }: InstalledToxic, why: 'removed' | 'released'): void {
     this.#watches.get(name)?.close();
     this.#watches.delete(name);
+    this.#lanes?.[direction].remove(name, why);
   }
 
   /** Closes both sockets at once, with all that is held. */
@@ -115,7 +123,7 @@ export class Link {
       get lastActivityMs() {
         return activity.lastMs;
       },
-      kill: (how, giveUpMs) => this.#kill(toxic, how, giveUpMs),
+      kill: (how, giveUpMs = giveUpMsDefault) => this.#kill(toxic, how, giveUpMs),
     };
   }
 
@@ -123,6 +131,8 @@ export class Link {
     if (this.#state !== 'open') return;
     const nowMs = this.#host.clock.nowMs();
     const idleMs = round3(nowMs - this.#activity.lastMs);
+    // What is flushed may run into a toxic that ends the link, too.
+    this.#state = 'ending';
     if (how === 'fin') for (const lane of Object.values(this.#lanes!)) lane.flush();
     this.#letGo(how === 'drop' ? 'dropped' : 'closed');
     const sockets = [this.#client, this.#upstream];

@@ -10,7 +10,7 @@ import type { Random } from '../../random.ts';
 
 /** One attribute as the API takes it. Absent or null: the default. */
 export type Attribute =
-  | { kind: 'integer'; default: number; min?: number; max?: number }
+  | { kind: 'integer'; default: number; min?: number; max?: number; unit?: string }
   | { kind: 'choice'; default: string; of: readonly string[] };
 
 export type Attributes = { [name: string]: number | string };
@@ -19,7 +19,7 @@ export interface Toxic<A extends Attributes = Attributes> {
   /** Its name on the wire, and in the registry. */
   type: string;
   attributes: { [K in keyof A]: Attribute };
-  stage?(next: Next, attributes: A, tools: Tools): Stage<A>;
+  stage?(next: Next, attributes: A, tools: Tools, link: WatchedLink): Stage<A>;
   watch?(link: WatchedLink, attributes: A, tools: Tools): Watch<A>;
 }
 
@@ -35,14 +35,21 @@ export interface Next {
   end(): void;
 }
 
-/** First in, first out: a stage may hold, cut or drop, never overtake. It must not call `next` while being made. */
+/**
+ * First in, first out: a stage may hold, cut or drop, never overtake. While being made it must neither call `next` nor
+ * end the link. What it calls may close it.
+ */
 export interface Stage<A extends Attributes = Attributes> extends Next {
   /** What it keeps in memory, chunk overhead included; the lane stops reading above a limit. */
   readonly heldBytes: number;
   /** New attributes; they hold for what is kept already, too. */
   update(attributes: A): void;
-  /** The toxic leaves: everything kept goes on now, in order, and then the end if it has come. */
+  /** It acts no longer on this link: everything kept goes on now, in order, and then the end if it has come. */
   flush(): void;
+  /** The toxic was removed, not only its hold on this link; after `flush`. */
+  removed?(): void;
+  /** What it keeps goes on only when the toxic leaves, not when the connection is ended: that does not get through. */
+  readonly blocks?: boolean;
   /** Nothing more will be asked or taken: forget what is kept, stop every timer. */
   close(): void;
 }
@@ -53,12 +60,12 @@ export const chunkOverheadBytes = 256;
 /** drop: as a firewall, nobody is told. fin, rst: both sides are. */
 export type KillHow = 'drop' | 'fin' | 'rst';
 
-/** A connection as a watch sees it. */
+/** A connection as a stage or watch sees it. */
 export interface WatchedLink {
   /** When the last byte passed in either direction, or when the connection was made; ms of the clock. */
   readonly lastActivityMs: number;
   /** Ends the link, once; later calls do nothing. `giveUpMs` is for drop: from the client's first unanswered byte to its RST. */
-  kill(how: KillHow, giveUpMs: number): void;
+  kill(how: KillHow, giveUpMs?: number): void;
 }
 
 /** It must not kill while being made: a timer of 0 ms is soon enough. */
@@ -67,6 +74,9 @@ export interface Watch<A extends Attributes = Attributes> {
   /** The toxic leaves or the link is gone: stop every timer. */
   close(): void;
 }
+
+/** The default of `giveUp`: what Linux takes with 15 retransmissions. */
+export const giveUpMsDefault = 924_000;
 
 /** What a timer of Node can wait, about 24.8 days; beyond it, it fires at once. */
 export const msMax = 2 ** 31 - 1;
