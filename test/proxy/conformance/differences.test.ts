@@ -10,7 +10,7 @@ const steps = rooms.flatMap(({ stories }) => stories.flatMap(story => story.step
 const inPlays = readdirSync(import.meta.dirname)
   .filter(file => file.endsWith('.test.ts'))
   .map(file => readFileSync(join(import.meta.dirname, file), 'utf8'))
-  .flatMap(text => [...text.matchAll(/differs\(\s*'([^']+)'|difference: (\S+)/g)])
+  .flatMap(text => [...text.matchAll(/differs\(\s*'([^']+)'|\/\/ difference: ([\w-]+)/g)])
   .map(([, asked, told]) => asked ?? told!);
 
 describe('the list of differences', () => {
