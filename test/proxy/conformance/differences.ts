@@ -27,6 +27,12 @@ export const differences = {
     'reset_peer resets connections that were open before it came, too; Toxiproxy ends those politely (FIN).',
   'half-close':
     'The end of one direction is passed on and the other stays open; Toxiproxy closes both at once.',
+  'healed-timeout':
+    'timeout that let go of a connection (toxicity 0) leaves it alone when it is removed; Toxiproxy closes it all the same.',
+  'no-linger':
+    'reset_peer with toxicity 0 does nothing at all; in Toxiproxy it makes every later end of its connections a reset.',
+  'ends-at-once':
+    'A toxic that ends a connection ends it at once; in Toxiproxy the end passes through the toxics behind it.',
 } satisfies Record<string, string>;
 
 export type DifferenceName = keyof typeof differences;

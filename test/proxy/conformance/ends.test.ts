@@ -187,25 +187,28 @@ onBoth(play => {
       expect(link.to(stream).events[0]).toBe('end');
     });
 
-    play(`${stream}: limit_data then slow_close holds the end, the other order does not`, async stage => {
-      await stage.add('limit_data', { bytes: 1 }, { stream });
-      const slow = await stage.add('slow_close', { delay: long }, { stream });
-      const held = await stage.connection();
-      held.from(stream).socket.write('xy');
-      await held.to(stream).has('x');
-      await settled();
-      expect(held.to(stream).events).toEqual([]);
-      await slow.remove();
-      await held.to(stream).saw('end');
-      const limit = `/proxies/${stage.name}/toxics/limit_data_${stream}`;
-      await stage.call('DELETE', limit);
-      await stage.add('slow_close', { delay: long }, { stream });
-      await stage.add('limit_data', { bytes: 1 }, { stream });
-      const free = await stage.connection();
-      free.from(stream).socket.write('xy');
-      await free.to(stream).saw('end');
-      expect(free.to(stream).text).toBe('x');
-    });
+    play(
+      `${stream}: limit_data then slow_close holds the end, the other order does not`,
+      async (stage, differs) => {
+        await stage.add('limit_data', { bytes: 1 }, { stream });
+        const slow = await stage.add('slow_close', { delay: long }, { stream });
+        const held = await stage.connection();
+        held.from(stream).socket.write('xy');
+        await held.to(stream).has('x');
+        await settled();
+        expect(held.to(stream).events.slice(0, 1)).toEqual(differs('ends-at-once', [], ['end']));
+        await slow.remove();
+        await held.to(stream).saw('end');
+        const limit = `/proxies/${stage.name}/toxics/limit_data_${stream}`;
+        await stage.call('DELETE', limit);
+        await stage.add('slow_close', { delay: long }, { stream });
+        await stage.add('limit_data', { bytes: 1 }, { stream });
+        const free = await stage.connection();
+        free.from(stream).socket.write('xy');
+        await free.to(stream).saw('end');
+        expect(free.to(stream).text).toBe('x');
+      },
+    );
   }
 
   play(
@@ -236,16 +239,9 @@ onBoth(play => {
 
   play('removed: every connection ends, the port refuses', async stage => {
     const link = await stage.live();
-    await stage.call('DELETE', `/proxies/${stage.name}`);
+    await stage.remove();
     await closed(link.client, link.server);
     expect(await tryDial(stage.port)).toBe('ECONNREFUSED');
-    // For the stage to remove.
-    await stage.call('POST', '/proxies', {
-      name: stage.name,
-      listen: '127.0.0.1:0',
-      upstream: 'up:1',
-      enabled: false,
-    });
   });
 
   play('another upstream: every connection ends, new ones go there', async stage => {
@@ -256,6 +252,24 @@ onBoth(play => {
     await closed(before.client, before.server);
     const client = await stage.dial();
     await client.has('there').finally(() => there.close());
+  });
+
+  play('how connections end that have a reset_peer of toxicity 0', async (stage, differs) => {
+    await stage.add('reset_peer', { timeout: 0 }, { toxicity: 0 });
+    const link = await stage.live();
+    await stage.change({ enabled: false });
+    await closed(link.client, link.server);
+    const end = differs('no-linger', 'ECONNRESET', 'end');
+    expect([link.client.events[0], link.server.events[0]]).toEqual([end, end]);
+  });
+
+  play('timeout that let go of a connection leaves', async (stage, differs) => {
+    const link = await stage.live();
+    const toxic = await stage.add('timeout', { timeout: 0 });
+    await toxic.update({ toxicity: 0 });
+    await toxic.remove();
+    await settled();
+    expect(link.client.events.slice(0, 1)).toEqual(differs('healed-timeout', ['end'], []));
   });
 
   play('an upstream that refuses: accepted, then ended', async stage => {

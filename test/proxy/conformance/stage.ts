@@ -32,7 +32,17 @@ export class Stage {
     this.#call = driver(server.url).call;
   }
 
-  async open(): Promise<void> {
+  /** In front of an upstream elsewhere, or of one that records. */
+  async open(upstream?: string): Promise<void> {
+    const { listen } = await this.call('POST', '/proxies', {
+      name: this.name,
+      listen: '127.0.0.1:0',
+      upstream: upstream ?? (await this.#record()),
+    });
+    this.port = portIn(listen as string);
+  }
+
+  async #record(): Promise<string> {
     const listener = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
       this.peers.push(new Peer(socket));
       this.#closers.push(() => void socket.destroy());
@@ -40,18 +50,16 @@ export class Stage {
     this.#shut = () => void listener.close();
     this.#closers.push(this.#shut);
     await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', resolve));
-    const upstream = `127.0.0.1:${(listener.address() as AddressInfo).port}`;
-    const { listen } = await this.call('POST', '/proxies', {
-      name: this.name,
-      listen: '127.0.0.1:0',
-      upstream,
-    });
-    this.port = portIn(listen as string);
+    return `127.0.0.1:${(listener.address() as AddressInfo).port}`;
+  }
+
+  async remove(): Promise<void> {
+    await this.#call('DELETE', `/proxies/${this.name}`);
   }
 
   async close(): Promise<void> {
     for (const close of this.#closers) close();
-    await this.#call('DELETE', `/proxies/${this.name}`);
+    await this.remove();
   }
 
   /** The upstream refuses from now on; what is open stays. */
