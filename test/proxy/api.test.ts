@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 import { describe, expect, test } from 'vitest';
-import { bodyBytesMax } from '../../src/proxy/api.ts';
+import { bodyBytesMax } from '../../src/proxy/body.ts';
 import { toxics } from '../../src/proxy/installed-toxic.ts';
 import { echo, portIn, proxyServer } from './helpers.ts';
 

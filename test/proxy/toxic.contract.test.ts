@@ -28,11 +28,21 @@ const attributesBy = (
 /** Of claims that hold for some toxics only. */
 const when = (holds: boolean): ((name: string, run: () => void) => void) => (holds ? test : () => {});
 
-const tools = (clock: ManualClock): Tools => ({ clock, random: seeded('contract') });
+const tools = (clock: ManualClock): Tools => ({
+  clock,
+  random: seeded('contract'),
+  shared: { count: 0 },
+});
 
 function fakeLink(clock: ManualClock) {
   const kills: KillHow[] = [];
-  const link = { lastActivityMs: clock.nowMs() - 100_000, kill: (how: KillHow) => void kills.push(how) };
+  const agoMs = clock.nowMs() - 100_000;
+  const link = {
+    acceptedMs: agoMs,
+    lastActivityMs: agoMs,
+    answeredBytes: 0,
+    kill: (how: KillHow) => void kills.push(how),
+  };
   return { link, kills };
 }
 

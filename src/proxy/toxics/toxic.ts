@@ -1,6 +1,7 @@
 /**
  * What a toxic is. A toxic acts on bytes (`stage`: one for each direction it is installed in), on the whole
- * connection (`watch`: one for each connection, whatever `stream` says), on both, or on neither (noop).
+ * connection (`watch`: one for each connection, whatever `stream` says), on connections to come (`refuses`, `turnAway`,
+ * `dialDelayMs`), on several of them, or on nothing (noop).
  * One file per toxic; the barrel is the registry; a toxic imports this file and nothing of its siblings.
  *
  *     source socket > stage > stage > sink socket       a lane: one direction of a link
@@ -21,12 +22,32 @@ export interface Toxic<A extends Attributes = Attributes> {
   attributes: { [K in keyof A]: Attribute };
   stage?(next: Next, attributes: A, tools: Tools, link: WatchedLink): Stage<A>;
   watch?(link: WatchedLink, attributes: A, tools: Tools): Watch<A>;
+  /** The lane of its stage, whatever `stream` says. */
+  direction?: 'upstream';
+  /** It acts on the connections that are open when it is added or updated, not on later ones. */
+  openOnly?: true;
+  /** The fields of a selection that make sense for it. None given: all. */
+  selectable?: readonly SelectField[];
+  /** While it is there the listener is shut. */
+  refuses?: true;
+  /** How a connection that was just accepted ends; null: it does not. Its upstream was not dialed. */
+  turnAway?(attributes: A, tools: Pick<Tools, 'shared'>): { how: KillHow; giveUpMs?: number } | null;
+  /** How long the dial of the upstream waits after the client came, ms. */
+  dialDelayMs?(attributes: A): number;
 }
 
-/** Time and chance of one toxic on one link (and direction). */
+export type SelectField = 'olderThan' | 'idleFor' | 'oldest' | 'newest' | 'clientPort';
+
+/** Time and chance of one toxic on one link (and direction), and what it counts over all links. */
 export interface Tools {
   clock: Clock;
   random: Random;
+  shared: Shared;
+}
+
+/** Of one toxic on one proxy, for as long as it is there. */
+export interface Shared {
+  count: number;
 }
 
 /** What comes after a stage: the next one or the sink. */
@@ -62,6 +83,10 @@ export type KillHow = 'drop' | 'fin' | 'rst';
 
 /** A connection as a stage or watch sees it. */
 export interface WatchedLink {
+  /** When its client came; ms of the clock. */
+  readonly acceptedMs: number;
+  /** What has come from the upstream. */
+  readonly answeredBytes: number;
   /** When the last byte passed in either direction, or when the connection was made; ms of the clock. */
   readonly lastActivityMs: number;
   /** Ends the link, once; later calls do nothing. `giveUpMs` is for drop: from the client's first unanswered byte to its RST. */
