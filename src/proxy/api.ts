@@ -14,14 +14,14 @@ export const api =
   };
 
 async function answer(served: Served, request: IncomingMessage): Promise<Answer> {
-  // A page in a browser must not reach this API by way of a forged name or form: Toxiproxy's rule.
-  if (request.headers['user-agent']?.startsWith('Mozilla/'))
-    throw new PlainAnswer(403, 'User agent not allowed');
   const [path, query] = (request.url ?? '/').split('?', 2);
   const found = findRoute(path!);
   if (found === null) throw new PlainAnswer(404, '404 page not found');
   const handler = found.route.methods[request.method ?? ''];
   if (handler === undefined) return { status: 405 };
+  // A page in a browser must not reach this API by way of a forged name or form: Toxiproxy's rule.
+  if (request.headers['user-agent']?.startsWith('Mozilla/'))
+    throw new PlainAnswer(403, 'User agent not allowed');
   return handler({
     served,
     names: found.names,

@@ -75,7 +75,10 @@ const removeToxic: Handler = async call => {
 
 /** Answers with the proxies it got to, also when it did not get to the end. */
 const populate: Handler = async ({ served, body }) => {
-  const { proxies, error } = await served.proxies.populate(await body());
+  const { proxies, error } = await body().then(
+    sent => served.proxies.populate(sent),
+    (error: Error) => ({ proxies: [], error }),
+  );
   const json = { proxies: proxies.length > 0 ? proxies.map(proxy => proxy.json()) : null };
   if (error === null) return { status: 201, json };
   const status = error instanceof ApiError ? error.status : 500;

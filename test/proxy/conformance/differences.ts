@@ -5,7 +5,8 @@
 export const differences = {
   version: 'It names the Toxiproxy it stands in for, and itself.',
   fields: 'A proxy has `mirror` on top; the empty `Logger` that Toxiproxy lets slip out is missing.',
-  loopback: 'Without a listen address nothing is reachable from outside: 127.0.0.1, not every interface.',
+  loopback:
+    'Without a host in its listen address a proxy is reachable from here only: 127.0.0.1, not every interface.',
   'words-of-fields':
     'An ill-typed field is named as the sender wrote it, with what was expected; not as a type of Go.',
   'words-of-json': 'What is no JSON is described by Node. Status and prefix are the same.',
@@ -33,6 +34,14 @@ export const differences = {
     'reset_peer with toxicity 0 does nothing at all; in Toxiproxy it makes every later end of its connections a reset.',
   'ends-at-once':
     'A toxic that ends a connection ends it at once; in Toxiproxy the end passes through the toxics behind it.',
+  'populate-toxics': '/populate takes toxics along; Toxiproxy ignores them there.',
+  'slicer-size':
+    'slicer wants an average_size of at least 1 and no negative numbers; Toxiproxy takes 0 and falls over the next byte.',
+  'body-limit': 'A request body is at most 1 MiB.',
+  'toxics-limit': 'A proxy has at most 100 toxics.',
+  connections: 'The connections of a proxy can be listed and ended: /proxies/{proxy}/connections.',
+  'own-toxics': 'Toxics that Toxiproxy does not have.',
+  select: 'A toxic can be told which connections it may hit (`select`); Toxiproxy ignores the field.',
 } satisfies Record<string, string>;
 
 export type DifferenceName = keyof typeof differences;

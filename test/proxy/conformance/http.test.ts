@@ -80,8 +80,29 @@ describe.each(servers.map(kind => [titleOf(kind), kind] as const))('%s', (_title
         types.push((await call(method, path, sent)).type?.replace(/; ?/, '; '));
       const [json, text] = ['application/json', 'text/plain; charset=utf-8'];
       const none = undefined;
-      const version = 'application/json; charset=utf-8';
+      // difference: version
+      const version = server.name === 'embedded' ? json : 'application/json; charset=utf-8';
       expect(types).toEqual([json, json, json, json, json, json, none, none, text, text, none, version]);
+    });
+
+    it('a body of more than a MiB', async () => {
+      await clear();
+      const answer = await call('POST', '/proxies', { name: 'x'.repeat(1024 * 1024) });
+      // difference: body-limit
+      const ours = 'request body: at most 1048576 bytes, got 1048587';
+      const error = server.name === 'embedded' ? ours : 'missing required field: upstream';
+      expect(answer.body).toEqual({ error, status: server.name === 'embedded' ? 413 : 400 });
+    });
+
+    it('a hundred toxics, and one more', async () => {
+      await clear();
+      await call('POST', '/proxies', a);
+      const statuses: number[] = [];
+      for (let n = 0; n <= 100; n += 1)
+        statuses.push((await call('POST', '/proxies/a/toxics', { type: 'noop', name: `${n}` })).status);
+      // difference: toxics-limit
+      const last = server.name === 'embedded' ? 400 : 200;
+      expect(statuses).toEqual([...Array.from({ length: 100 }, () => 200), last]);
     });
 
     it.each([
