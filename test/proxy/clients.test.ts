@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { embeddedRows } from './clients/embedded-rows.ts';
 import { type Engine, engines } from './clients/engines.ts';
 import { Scene, wordsOf } from './clients/scene.ts';
 import { stockRows } from './clients/stock-rows.ts';
@@ -7,7 +8,7 @@ import { Stage } from './conformance/stage.ts';
 import type { Differs } from './conformance/suite.ts';
 
 /** What people's pools see of each fault: pg and mysql2 with real databases behind both proxies. */
-describe.each(engines)('$name', engine => {
+describe.each(engines.map(engine => [engine.name, engine] as const))('%s', (_name, engine) => {
   let db: Engine;
   beforeAll(async () => {
     if (!engine.absent) db = await engine.open();
@@ -15,7 +16,7 @@ describe.each(engines)('$name', engine => {
   afterAll(() => db?.close());
 
   describe.each(servers.map(kind => [titleOf(kind), kind] as const))(
-    `${engine.absent ?? ''}%s`,
+    `%s${engine.absent ? ` (${engine.absent})` : ''}`,
     (_title, kind) => {
       const absent = Boolean(engine.absent ?? kind.absent);
       let server: RunningServer;
@@ -25,7 +26,8 @@ describe.each(engines)('$name', engine => {
       afterAll(() => server?.close());
       const differs: Differs = (_because, toxiproxys, ours) => (kind.name === 'embedded' ? ours : toxiproxys);
 
-      it.skipIf(absent).concurrent.each(stockRows.map(row => [row.name, row] as const))(
+      const rows = kind.name === 'embedded' ? [...stockRows, ...embeddedRows] : stockRows;
+      it.skipIf(absent).concurrent.each(rows.map(row => [row.name, row] as const))(
         '%s',
         async (_name, row) => {
           const stage = new Stage(server);

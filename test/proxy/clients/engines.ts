@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import mysql from 'mysql2';
 import pg from 'pg';
 import { type MariaDb, noMariaDb, startMariaDb } from '../../fixtures/mariadb.ts';
@@ -10,6 +11,8 @@ export type Outcome = string;
 export interface Session {
   /** The server's number for it. */
   id: number;
+  /** Its own port, by which the proxy knows it. */
+  port: number;
   events: string[];
   query(sql: string, timeoutMs?: number): Promise<Outcome>;
   /** Ends it in the library's polite way. */
@@ -65,15 +68,19 @@ async function dialPg(
   client.on('end', () => events.push('end'));
   const dialed = await outcome(client.connect());
   if (dialed !== 'ok') return dialed;
+  // What its types do not tell.
+  const { processID, connection } = client as unknown as {
+    processID: number;
+    connection: { stream: Socket };
+  };
   return {
-    // Its number in the server's words to it.
-    id: (client as unknown as { processID: number }).processID,
+    id: processID,
+    port: connection.stream.localPort!,
     events,
     query: (text, timeoutMs) =>
       outcome(client.query({ text, ...(timeoutMs && { query_timeout: timeoutMs }) } as pg.QueryConfig)),
     end: () => client.end(),
-    destroy: () =>
-      void (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy(),
+    destroy: () => void connection.stream.destroy(),
   };
 }
 
@@ -125,7 +132,15 @@ function dialMysql(
   return new Promise(resolve => {
     connection.connect(error => {
       if (error) return resolve(words(error));
-      resolve({ id: connection.threadId!, events, query, end, destroy: () => connection.destroy() });
+      const { stream } = connection as unknown as { stream: Socket };
+      resolve({
+        id: connection.threadId!,
+        port: stream.localPort!,
+        events,
+        query,
+        end,
+        destroy: () => connection.destroy(),
+      });
     });
   });
 }

@@ -15,7 +15,7 @@ export interface Connection {
   to(stream: Stream): Peer;
 }
 
-type Use = Omit<ToxicUse, 'type' | 'attributes'>;
+type Use = Omit<ToxicUse, 'type' | 'attributes'> & { select?: Record<string, number> };
 
 /** A proxy of its own on a server that others use, too, in front of an upstream that records. */
 export class Stage {
@@ -75,7 +75,7 @@ export class Stage {
   }
 
   /** Adds one and answers how to change and remove it. */
-  async add(type: string, attributes: Record<string, number> = {}, more: Use = {}) {
+  async add(type: string, attributes: Record<string, number | string> = {}, more: Use = {}) {
     const { name } = await this.call('POST', `/proxies/${this.name}/toxics`, { type, attributes, ...more });
     const path = `/proxies/${this.name}/toxics/${name}`;
     return {
