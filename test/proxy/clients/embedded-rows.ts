@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import { realClock } from '../../../src/clock.ts';
 import { settled, streams } from '../conformance/stage.ts';
+import type { Session } from './engines.ts';
 import { ping, type Row, type Scene, toldOf, type Words } from './scene.ts';
 
 const holdMs = 300;
@@ -25,12 +26,13 @@ const idleRows: Row[] = [
       name: `idle_timeout ${how}: told when it happens`,
       play: async ({ stage, session, told, server, tookAtLeast }) => {
         await stage.add('idle_timeout', { timeout: holdMs, how });
-        const it = await session();
+        let it: Session | undefined;
         let heard: string[] = [];
-        const long = await tookAtLeast(holdMs - 50, async () => {
+        const long = await tookAtLeast(holdMs, async () => {
+          it = await session();
           heard = await told(it);
         });
-        return { long, told: heard, server: await server(it, 'gone'), query: await it.query(ping) };
+        return { long, told: heard, server: await server(it!, 'gone'), query: await it!.query(ping) };
       },
       expect: is => ({ long: true, told: toldHow(how, is), server: 'gone', query: is.unusable }),
     }),
@@ -78,10 +80,10 @@ const endRows: Row[] = endings.flatMap((how): Row[] => [
     name: `reset ${how} during a query: rejected at once, and the server runs it to its end`,
     play: async ({ stage, session, soon, server, db }) => {
       const it = await session();
-      const query = it.query(db.sql.sleep(700));
+      const query = it.query(db.sql.sleep(1000));
       await server(it, 'active');
       await stage.add('reset', { how });
-      const seen = { query: await soon(query, 400), server: await db.serverSide(it.id) };
+      const seen = { query: await soon(query, 700), server: await db.serverSide(it.id) };
       return { ...seen, later: await server(it, 'gone') };
     },
     expect: ({ lost, reset }) => ({ query: how === 'fin' ? lost : reset, server: 'active', later: 'gone' }),
@@ -99,15 +101,16 @@ const endRows: Row[] = endings.flatMap((how): Row[] => [
     name: `lifetime ${how}: busy or not, that long after the dial`,
     play: async ({ stage, session, tookAtLeast, server }) => {
       await stage.add('lifetime', { timeout: holdMs, how });
-      const it = await session();
+      let it: Session | undefined;
       const seen: string[] = [];
-      const long = await tookAtLeast(holdMs / 2, async () => {
+      const long = await tookAtLeast(holdMs, async () => {
+        it = await session();
         while (it.events.length === 0) {
           seen.push(await it.query(ping));
           await realClock.sleepMs(20);
         }
       });
-      return { long, first: seen[0], server: await server(it, 'gone') };
+      return { long, first: seen[0], server: await server(it!, 'gone') };
     },
     expect: () => ({ long: true, first: 'ok', server: 'gone' }),
   },

@@ -27,10 +27,10 @@ const otherRows: Row[] = [
     name: 'disabled during a query: rejected at once, and the server runs it to its end',
     play: async ({ stage, session, server, db, soon }) => {
       const it = await session();
-      const query = it.query(db.sql.sleep(700));
+      const query = it.query(db.sql.sleep(1000));
       await server(it, 'active');
       await stage.change({ enabled: false });
-      const seen = { query: await soon(query, 400), server: await db.serverSide(it.id) };
+      const seen = { query: await soon(query, 700), server: await db.serverSide(it.id) };
       return { ...seen, later: await server(it, 'gone') };
     },
     expect: ({ lost }) => ({ query: lost, server: 'active', later: 'gone' }),
