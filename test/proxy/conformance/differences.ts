@@ -26,6 +26,8 @@ export const differences = {
     'A changed latency holds for what is held already; Toxiproxy lets one held chunk go at every change.',
   'reset-of-live':
     'reset_peer resets connections that were open before it came, too; Toxiproxy ends those politely (FIN).',
+  'latency-adds':
+    'latency adds to what the toxics before it took; Toxiproxy counts the wait of bandwidth as part of it.',
   'half-close':
     'The end of one direction is passed on and the other stays open; Toxiproxy closes both at once.',
   'healed-timeout':
