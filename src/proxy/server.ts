@@ -37,18 +37,17 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     server.once('error', error => reject(listenError({ host, port }, error)));
     server.listen({ host, port }, resolve);
   });
+  const close = () => {
+    proxies.stop();
+    server.close();
+    server.closeAllConnections();
+  };
   const { error } = await proxies.populate(population);
-  if (error !== null) throw error;
+  if (error !== null) {
+    close();
+    throw error;
+  }
   const at = server.address() as AddressInfo;
   emit({ ev: 'listening', host: at.address, port: at.port, seed });
-  return {
-    host: at.address,
-    port: at.port,
-    proxies,
-    close() {
-      proxies.stop();
-      server.close();
-      server.closeAllConnections();
-    },
-  };
+  return { host: at.address, port: at.port, proxies, close };
 }
