@@ -8,6 +8,8 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Two cores: more files at once would be the noise that the tests look for.
     maxWorkers: 2,
+    // Tests that say `concurrent` wait for timers most of the time.
+    maxConcurrency: 20,
     reporters: ['default', './test/skipped-reporter.ts'],
   },
 });

@@ -227,6 +227,12 @@ function program(done: (code: number) => void): Command {
     .option('--exit-zero', 'exit 0 whatever the verdict')
     .action((dir: string, options: { exitZero?: boolean }) => done(reportCommand(dir, options)));
   cli
+    .command('proxy')
+    .description('the fault proxy alone, in place of toxiproxy-server (poolsoak proxy --help)')
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .action(() => {});
+  cli
     .command('list')
     .description('scenarios, pools, faults, checks and reporters there are')
     .action(() => done(listCommand()));
@@ -270,6 +276,9 @@ function explain(error: unknown): number {
 async function main(): Promise<number> {
   let code: number = exitCodes.internal;
   try {
+    // Its flags are toxiproxy-server's, with one dash, which commander would take for several of one letter.
+    if (process.argv[2] === 'proxy')
+      return await (await import('./proxy/command.ts')).runProxy(process.argv.slice(3));
     await program(result => {
       code = result;
     }).parseAsync(process.argv);

@@ -61,6 +61,7 @@ const may: Record<string, string[]> = {
     'load',
     'plan',
     'progress',
+    'proxy',
     'registries',
     'report',
     'reporters',

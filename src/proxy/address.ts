@@ -18,8 +18,8 @@ export function parseAddress(text: string): Address {
   }
   const host = parts[1] ?? parts[2]!;
   const port = Number(parts[3]);
-  if (!/^\d*$/.test(parts[3]!)) throw new Error(`lookup tcp/${parts[3]}: unknown port`);
-  if (port > 65_535) throw new Error(`address ${parts[3]}: invalid port`);
+  if (!/^[+-]?\d*$/.test(parts[3]!)) throw new Error(`lookup tcp/${parts[3]}: unknown port`);
+  if (!(port >= 0 && port <= 65_535)) throw new Error(`address ${parts[3]}: invalid port`);
   return host === '' ? { port } : { host, port };
 }
 

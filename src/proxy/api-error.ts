@@ -19,3 +19,8 @@ export const invalidStream = (): ApiError =>
   new ApiError(400, 'stream was invalid, can be either upstream or downstream');
 export const invalidToxicType = (known: string[]): ApiError =>
   new ApiError(400, `invalid toxic type, known: ${known.join(', ')}`);
+
+// What Toxiproxy has no word for.
+export const connectionNotFound = (): ApiError => new ApiError(404, 'connection not found');
+export const aboveLimit = (what: string, limit: number, seen: number): ApiError =>
+  new ApiError(400, `${what}: at most ${limit}, this would be ${seen}`);

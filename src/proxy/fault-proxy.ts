@@ -2,14 +2,20 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import type { Random } from '../random.ts';
 import { type Address, addressText, parseAddress, resolveAddress } from './address.ts';
-import { ApiError, toxicExists, toxicNotFound } from './api-error.ts';
+import { ApiError, aboveLimit, connectionNotFound, toxicExists, toxicNotFound } from './api-error.ts';
 import type { Emit } from './events.ts';
 import type { Body } from './fields.ts';
-import { type InstalledToxic, toxicChanged, toxicFrom, toxicJson } from './installed-toxic.ts';
+import { hits, type InstalledToxic, toxicChanged, toxicFrom, toxicJson } from './installed-toxic.ts';
 import { Link, type LinkHost } from './link.ts';
 import { PortListener } from './listener.ts';
 import { Mirror } from './mirror.ts';
+import { ranked } from './select.ts';
 import { reset } from './sockets.ts';
+import { Tally } from './tally.ts';
+import type { KillHow } from './toxics/toxic.ts';
+
+/** Far more than anybody reads. */
+export const toxicsMax = 100;
 
 /** What the API can set of a proxy. */
 export interface ProxySettings {
@@ -31,27 +37,39 @@ export interface Surroundings {
 export class FaultProxy {
   readonly name: string;
   readonly #clock: Clock;
-  readonly #links = new Set<Link>();
+  readonly #random: Random;
+  /** In the order they came. */
+  readonly #links = new Map<number, Link>();
+  readonly #tally = new Tally();
   readonly #host: LinkHost;
   #settings: ProxySettings;
   #listener: PortListener | null = null;
   #mirror: Mirror | null = null;
   #toxics: InstalledToxic[] = [];
   #linkCount = 0;
+  #reopening: Promise<void> = Promise.resolve();
 
   /** It is not enabled before `start`, whatever the settings say. */
   constructor(name: string, settings: ProxySettings, { clock, random, emit }: Surroundings) {
     this.name = name;
     this.#settings = { ...settings, enabled: false };
     this.#clock = clock;
+    this.#random = random;
     this.#host = {
       clock,
       random,
       mirrored: () => this.#settings.mirror,
-      killed: (link, { toxic, at, how, idleMs }) =>
-        emit({ ev: 'kill', proxy: name, toxic, link: link.id, clientPort: link.clientPort, at, how, idleMs }),
+      opened: link => {
+        for (const toxic of this.#toxics) link.toxics?.install(toxic, false);
+      },
+      killed: (link, { toxic, at, how, idleMs }) => {
+        this.#tally.killed(how);
+        emit({ ev: 'kill', proxy: name, toxic, link: link.id, clientPort: link.clientPort, at, how, idleMs });
+      },
       upstreamFailed: () => void this.#mirror?.suspect(),
-      closed: link => this.#links.delete(link),
+      closed: link => {
+        if (this.#links.delete(link.id)) this.#tally.ended(link);
+      },
     };
   }
 
@@ -72,6 +90,7 @@ export class FaultProxy {
     this.#listener = listener;
     this.#settings = { ...this.#settings, enabled: true, listen: addressText(listener.address) };
     this.#remirror();
+    this.#redoor();
   }
 
   /** Ends every link, dropped ones too, with what they hold. */
@@ -79,18 +98,27 @@ export class FaultProxy {
     this.#settings = { ...this.#settings, enabled: false };
     this.#mirror?.close();
     this.#mirror = null;
-    this.#listener?.shut();
+    this.#listener?.shut('stopped');
     this.#listener = null;
-    for (const link of this.#links) link.destroy();
+    for (const link of this.#links.values()) {
+      link.destroy();
+      this.#tally.ended(link);
+    }
+    this.#links.clear();
+  }
+
+  /** Whether it would have to move to be like this: Toxiproxy's test. */
+  async differs({ listen, upstream }: Pick<ProxySettings, 'listen' | 'upstream'>): Promise<boolean> {
+    const address = addressText(await listenAddress(listen));
+    return upstream !== this.#settings.upstream || address !== this.#settings.listen;
   }
 
   /** As in Toxiproxy, a new address cuts every link; anything else leaves them alone. */
   async change(to: ProxySettings): Promise<void> {
-    const { upstream, mirror } = this.#settings;
-    const listen = addressText(await listenAddress(to.listen));
-    const moved =
-      upstream !== to.upstream || (listen !== this.#settings.listen && to.listen !== this.#settings.listen);
+    const { listen, upstream, mirror } = this.#settings;
+    const moved = (await this.differs(to)) && (upstream !== to.upstream || listen !== to.listen);
     if (moved || !to.enabled) this.stop();
+    if (moved) this.#tally.restart();
     this.#settings = {
       ...to,
       enabled: this.#settings.enabled,
@@ -112,36 +140,115 @@ export class FaultProxy {
     return found;
   }
 
+  /** Its listener may lag behind: see `settled`. */
   addToxic(body: Body): InstalledToxic {
-    const toxic = toxicFrom(body);
+    const toxic = this.#chosen(toxicFrom(body));
     if (this.#toxics.some(({ name }) => name === toxic.name)) throw toxicExists();
+    if (this.#toxics.length >= toxicsMax)
+      throw aboveLimit('toxics of a proxy', toxicsMax, this.#toxics.length + 1);
     this.#toxics.push(toxic);
-    for (const link of this.#links) link.install(toxic);
+    for (const link of this.#links.values()) link.toxics?.install(toxic, true);
+    this.#regate(toxic);
     return toxic;
   }
 
   updateToxic(name: string, body: Body): InstalledToxic {
     const before = this.toxic(name);
-    const toxic = toxicChanged(before, body);
+    const changed = toxicChanged(before, body);
+    const reselect = changed.select !== before.select;
+    const toxic = reselect ? this.#chosen(changed) : changed;
     this.#toxics[this.#toxics.indexOf(before)] = toxic;
-    for (const link of this.#links) link.update(toxic);
+    for (const link of this.#links.values()) link.toxics?.update(toxic, reselect);
+    this.#regate(toxic);
     return toxic;
   }
 
   removeToxic(name: string): void {
     const toxic = this.toxic(name);
     this.#toxics.splice(this.#toxics.indexOf(toxic), 1);
-    for (const link of this.#links) link.uninstall(toxic);
+    for (const link of this.#links.values()) link.toxics?.uninstall(toxic, 'removed');
+    this.#regate({ ...toxic, toxicity: 0 });
+  }
+
+  /** These toxics and no others; one that is there already, by name, type and stream, is changed, not replaced. */
+  retoxify(bodies: Body[]): void {
+    const wanted = new Map(bodies.map(body => [toxicFrom(body).name, body] as const));
+    for (const { name, type, stream } of this.toxics()) {
+      const same = wanted.has(name) ? toxicFrom(wanted.get(name)!) : null;
+      if (same?.type !== type || same.stream !== stream) this.removeToxic(name);
+    }
+    for (const [name, body] of wanted) {
+      const there = this.#toxics.some(toxic => toxic.name === name);
+      if (there) this.updateToxic(name, body);
+      else this.addToxic(body);
+    }
+  }
+
+  /** Resolves when the listener is as the toxics want it. */
+  settled(): Promise<void> {
+    return this.#reopening;
+  }
+
+  /** The connections there are, oldest first. */
+  connections(): object[] {
+    return [...this.#links.values()].map(link => link.json());
+  }
+
+  endConnection(id: number, how: KillHow): void {
+    const link = this.#links.get(id);
+    if (link === undefined) throw connectionNotFound();
+    link.kill('', how);
+  }
+
+  /** What it has done, for the metrics. */
+  counts() {
+    return { accepted: this.#linkCount, open: this.#links.size, ...this.#tally.with(this.#links.values()) };
   }
 
   #accept(client: Socket): void {
     const upstream = dialable(this.#settings.upstream);
     if (upstream === null) return void (this.#settings.mirror ? reset(client) : client.destroy());
     const link = new Link(++this.#linkCount, client, upstream, this.#host);
-    this.#links.add(link);
-    link.onceOpen(() => {
-      for (const toxic of this.#toxics) link.install(toxic);
-    });
+    this.#links.set(link.id, link);
+    for (const installed of this.#toxics.filter(toxic => hits(this.#random, toxic, link))) {
+      const { name, toxic, attributes, shared } = installed;
+      const end = toxic.turnAway?.(attributes, { shared });
+      if (end) return link.kill(name, end.how, end.giveUpMs);
+      if (toxic.dialDelayMs) link.delay(name, toxic.dialDelayMs(attributes));
+    }
+    link.dial();
+  }
+
+  /** Which connections a selection by rank chooses, now. */
+  #chosen(toxic: InstalledToxic): InstalledToxic {
+    const bySelf = { ...toxic, victims: null };
+    const { clientPort } = toxic.select;
+    const fitting = [...this.#links.values()].filter(
+      link => (clientPort ?? link.clientPort) === link.clientPort && link.toxics?.fits(bySelf),
+    );
+    const victims = ranked(toxic.select, fitting);
+    return { ...toxic, victims: victims && new Set(victims.map(({ id }) => id)) };
+  }
+
+  /** What a toxic that came, changed or left means for connections to come. */
+  #regate(installed: InstalledToxic): void {
+    const { name, toxic, attributes } = installed;
+    if (toxic.refuses) this.#redoor();
+    if (!toxic.dialDelayMs) return;
+    for (const link of this.#links.values()) {
+      link.delay(name, hits(this.#random, installed, link) ? toxic.dialDelayMs(attributes) : null);
+      link.dial();
+    }
+  }
+
+  /** The listener has no connection to draw for: connection 0 stands for it. */
+  #redoor(): void {
+    const nobody = { id: 0, clientPort: 0 };
+    const shut = this.#toxics.some(each => each.toxic.refuses && hits(this.#random, each, nobody));
+    if (shut) this.#listener?.shut('toxic');
+    else if (this.#listener) this.#reopening = this.#listener.reopen('toxic');
+    // Whoever waits for it hears of it; without anybody it must not end the process.
+    this.#reopening.catch(() => {});
   }
 
   #remirror(): void {
@@ -150,10 +257,11 @@ export class FaultProxy {
     if (this.#mirror !== null) {
       this.#mirror.close();
       this.#mirror = null;
-      if (!listener.isOpen) void listener.reopen();
+      void listener.reopen('upstream');
     }
     if (!this.#settings.mirror) return;
-    this.#mirror = new Mirror(this.#settings.upstream, listener, this.#clock);
+    const door = { shut: () => listener.shut('upstream'), reopen: () => listener.reopen('upstream') };
+    this.#mirror = new Mirror(this.#settings.upstream, door, this.#clock);
     void this.#mirror.suspect();
   }
 }
@@ -161,7 +269,8 @@ export class FaultProxy {
 /** Toxiproxy listens on every interface when none is named; here nothing is reachable from outside unasked. */
 async function listenAddress(listen: string, doing = ''): Promise<Address> {
   try {
-    return await resolveAddress(listen === '' ? '127.0.0.1:0' : listen);
+    const { host = '127.0.0.1', port } = await resolveAddress(listen === '' ? ':0' : listen);
+    return { host, port };
   } catch (error) {
     throw new ApiError(500, `${doing}${(error as Error).message}`);
   }

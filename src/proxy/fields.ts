@@ -23,10 +23,16 @@ function read<T>(body: Body, name: string, kind: 'string' | 'boolean' | 'number'
 
 export const text = (body: Body, name: string, fallback: string): string =>
   read(body, name, 'string', fallback);
-export const flag = (body: Body, name: string, fallback: boolean): boolean =>
-  read(body, name, 'boolean', fallback);
+export const flag = <T extends boolean | undefined>(body: Body, name: string, fallback: T): boolean | T =>
+  read<boolean | T>(body, name, 'boolean', fallback);
 export const number = (body: Body, name: string, fallback: number): number =>
   read(body, name, 'number', fallback);
+
+export function listOf(value: unknown, path = ''): Body[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) throw badBody(`${path && `${path}: `}expected array, got ${kindOf(value)}`);
+  return value.map((each, i) => objectOf(each, `${path}[${i}]`));
+}
 
 /** A toxic's attributes: those given over those it had, or over the defaults. */
 export function attributesOf(
@@ -48,9 +54,16 @@ function checked(path: string, value: unknown, attribute: Attribute): number | s
     if (attribute.of.includes(value as string)) return value as string;
     throw badBody(`${path}: expected one of ${attribute.of.join(', ')}, got ${JSON.stringify(value)}`);
   }
+  return integerOf(path, value, attribute);
+}
+
+export function integerOf(
+  path: string,
+  value: unknown,
+  { min, max }: { min?: number; max?: number },
+): number {
   if (typeof value !== 'number') throw badBody(`${path}: expected integer, got ${kindOf(value)}`);
   if (!Number.isSafeInteger(value)) throw badBody(`${path}: expected integer, got ${value}`);
-  const { min, max } = attribute;
   if (min !== undefined && value < min) throw badBody(`${path}: must be at least ${min}, is ${value}`);
   if (max !== undefined && value > max) throw badBody(`${path}: must be at most ${max}, is ${value}`);
   return value;

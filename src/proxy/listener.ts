@@ -2,18 +2,26 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { type Clock, waitUntil } from '../clock.ts';
 import { type Address, addressText } from './address.ts';
 import { ApiError } from './api-error.ts';
-import type { Listener } from './mirror.ts';
 import { socketOptions } from './sockets.ts';
 
 const reopenLimitMs = 30_000;
 const reopenEveryMs = 10;
 
-/** A listening port that can be shut and opened again while its number stays the same. */
-export class PortListener implements Listener {
+/** Far more than a pool opens; one more is accepted by the kernel and closed. */
+export const connectionsMax = 10_000;
+
+/** Why it is shut: the upstream refuses (`mirror`), a toxic wants it, or it is over. */
+export type ShutReason = 'upstream' | 'toxic' | 'stopped';
+
+/**
+ * A listening port that can be shut and opened again while its number stays the same. It is open while there is no
+ * reason to be shut.
+ */
+export class PortListener {
   readonly #clock: Clock;
   readonly #accepted: (client: Socket) => void;
   #server: Server | null = null;
-  #wanted = false;
+  readonly #shutFor = new Set<ShutReason>();
   /** With the real port once it was open. */
   address: Address;
 
@@ -24,10 +32,9 @@ export class PortListener implements Listener {
   }
 
   async open(): Promise<void> {
-    this.#wanted = true;
     const server = await listening(this.address, this.#accepted);
     // Shut, or opened by another call, in between.
-    if (!this.#wanted || this.isOpen) return void server.close();
+    if (this.#shutFor.size > 0 || this.isOpen) return void server.close();
     this.#server = server;
     this.address = { ...this.address, port: (server.address() as AddressInfo).port };
   }
@@ -36,22 +43,23 @@ export class PortListener implements Listener {
     return this.#server !== null;
   }
 
-  shut(): void {
-    this.#wanted = false;
+  shut(reason: ShutReason): void {
+    this.#shutFor.add(reason);
     this.#server?.close();
     this.#server = null;
   }
 
-  /** Somebody else may have been given the port in between: it is asked for again until a limit. */
-  async reopen(): Promise<void> {
-    this.#wanted = true;
+  /** The reason is gone. Somebody else may have been given the port in between: it is asked for again until a limit. */
+  async reopen(reason: ShutReason): Promise<void> {
+    this.#shutFor.delete(reason);
+    if (this.#shutFor.size > 0 || this.isOpen) return;
     let last: unknown;
     const attempt = () =>
       this.open().then(
         () => true,
         (error: unknown) => {
           last = error;
-          return !this.#wanted || this.isOpen;
+          return this.#shutFor.size > 0 || this.isOpen;
         },
       );
     const waited = await waitUntil(this.#clock, attempt, { everyMs: reopenEveryMs, limitMs: reopenLimitMs });
@@ -62,10 +70,13 @@ export class PortListener implements Listener {
 function listening(address: Address, accepted: (client: Socket) => void): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer(socketOptions, accepted);
+    server.maxConnections = connectionsMax;
     const refuse = (error: NodeJS.ErrnoException) => reject(listenError(address, error));
     server.once('error', refuse);
     server.listen({ ...address }, () => {
       server.off('error', refuse);
+      // An accept that fails for want of a descriptor is that client's misfortune, not the end of the proxy.
+      server.on('error', () => {});
       resolve(server);
     });
   });

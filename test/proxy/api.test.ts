@@ -1,6 +1,7 @@
 import { request } from 'node:http';
 import { describe, expect, test } from 'vitest';
-import { bodyBytesMax } from '../../src/proxy/api.ts';
+import { bodyBytesMax } from '../../src/proxy/body.ts';
+import { toxics } from '../../src/proxy/installed-toxic.ts';
 import { echo, portIn, proxyServer } from './helpers.ts';
 
 const proxyBody = { name: 'a', listen: '127.0.0.1:0', upstream: '127.0.0.1:1' };
@@ -112,6 +113,7 @@ describe('toxics', () => {
 // Statuses and bodies as Toxiproxy 2.12 sends them, but for ill-typed fields, which it names in Go's words.
 describe('errors', () => {
   const toxic = '/proxies/a/toxics';
+  const unknownType = `invalid toxic type, known: ${Object.keys(toxics).join(', ')}`;
   const noStream = 'stream was invalid, can be either upstream or downstream';
   test.each<[string, string, unknown, number, string]>([
     ['GET', '/proxies/none', undefined, 404, 'proxy not found'],
@@ -150,8 +152,8 @@ describe('errors', () => {
       'listen tcp: address x: missing port in address',
     ],
     ['POST', '/proxies/a', { listen: 'x' }, 500, 'address x: missing port in address'],
-    ['POST', toxic, { type: 'nope' }, 400, 'invalid toxic type, known: idle_timeout, latency, noop'],
-    ['POST', toxic, { type: 'toString' }, 400, 'invalid toxic type, known: idle_timeout, latency, noop'],
+    ['POST', toxic, { type: 'nope' }, 400, unknownType],
+    ['POST', toxic, { type: 'toString' }, 400, unknownType],
     ['POST', toxic, { type: 'noop', stream: 'sideways' }, 400, noStream],
     [
       'POST',

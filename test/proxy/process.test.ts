@@ -1,6 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -153,6 +156,146 @@ describe('bad start', () => {
   });
 });
 
+describe('in place of toxiproxy-server', () => {
+  const cli = fileURLToPath(new URL('../../dist/src/cli.js', import.meta.url));
+
+  function proxyCommand(...argv: string[]) {
+    const child = spawn(process.execPath, [cli, 'proxy', ...argv], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, LOG_LEVEL: 'nonsense' },
+    });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const said = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'] as const)
+      child[name].on('data', text => {
+        said[name] += text;
+      });
+    const ended = once(child, 'close').then(([code, signal]) => code ?? signal);
+    return { child, said, ended };
+  }
+
+  function configFile(content: unknown): string {
+    const folder = mkdtempSync(join(tmpdir(), 'proxy-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'config.json');
+    writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content));
+    return file;
+  }
+
+  test('a config, Go style flags, where it listens, and a clean end', async () => {
+    const up = await upstream();
+    const listed = {
+      name: 'db',
+      listen: '127.0.0.1:0',
+      upstream: `127.0.0.1:${up.port}`,
+      toxics: [{ type: 'noop' }],
+    };
+    const config = configFile([listed, { ...listed, name: 'off', listen: '127.0.0.1:9', enabled: false }]);
+    const { child, said, ended } = proxyCommand(
+      '-port=0',
+      '-config',
+      config,
+      '--seed=-7',
+      '-proxy-metrics=true',
+    );
+    await until(
+      () => `three lines, not ${said.stdout}${said.stderr}`,
+      () => said.stdout.split('\n').length > 3,
+    );
+    const [api, db, off] = said.stdout.split('\n');
+    const url = /^poolsoak proxy: API on (http:\/\/127\.0\.0\.1:\d+), seed -7$/.exec(api!)![1]!;
+    const port = Number(/^poolsoak proxy: db: 127\.0\.0\.1:(\d+) -> 127\.0\.0\.1:\d+$/.exec(db!)![1]);
+    expect(off).toBe(`poolsoak proxy: off: 127.0.0.1:9 -> ${listed.upstream} (disabled)`);
+    const { client } = await linked(port, up);
+    const { call } = driver(url);
+    expect((await call('GET', '/proxies/db/toxics')).json()).toMatchObject([{ type: 'noop' }]);
+    expect((await call('GET', '/metrics')).text).toContain('direction="upstream",listener=');
+    child.kill('SIGINT');
+    expect([await ended, said.stderr]).toEqual([0, '']);
+    await client.saw('end');
+  });
+
+  test.each([
+    ['-help', 'Usage: poolsoak proxy'],
+    ['--help', 'Usage: poolsoak proxy'],
+    ['-h', 'Usage: poolsoak proxy'],
+    ['-version', 'poolsoak proxy version 2.12'],
+    ['--version=true', 'poolsoak proxy version 2.12'],
+  ])('%s', async (flag, begin) => {
+    const { said, ended } = proxyCommand(flag);
+    expect([await ended, said.stderr, said.stdout.slice(0, begin.length)]).toEqual([0, '', begin]);
+  });
+
+  test.each<[string, unknown, string]>([
+    ['no JSON', '[{', 'JSON'],
+    ['a bad toxic', [{ name: 'x', upstream: 'y:1', toxics: [{ type: 'latncy' }] }], 'invalid toxic type'],
+    ['no name', [{ upstream: 'y:1' }], 'missing required field: name at proxy 1'],
+  ])('a config with %s: exit 64, and it says which file', async (_what, content, message) => {
+    const config = configFile(content);
+    const { said, ended } = proxyCommand('-port', '0', '-config', config);
+    expect([await ended, said.stderr]).toEqual([64, expect.stringContaining(`-config ${config}: `)]);
+    expect(said.stderr).toContain(message);
+  });
+
+  test('a config whose port is taken: exit 69', async () => {
+    const { port } = await upstream();
+    const config = configFile([{ name: 'x', listen: `127.0.0.1:${port}`, upstream: 'y:1' }]);
+    const { said, ended } = proxyCommand('-port', '0', '-config', config);
+    expect([await ended, said.stderr]).toEqual([69, expect.stringContaining('address already in use')]);
+  });
+
+  test.each([['-proxy-metrics=maybe'], ['-port'], ['-host'], ['--frobnicate=1']])(
+    '%s: exit 64',
+    async flag => {
+      const { said, ended } = proxyCommand(flag);
+      expect([await ended, said.stderr]).toEqual([
+        64,
+        expect.stringContaining(flag.split('=')[0]!.replace(/^-+/, '')),
+      ]);
+    },
+  );
+});
+
+describe('the seed', () => {
+  /** Who is hit, and into how many slices each chunk is cut. */
+  async function deeds(seed: string) {
+    const process = await started('-seed', seed);
+    const up = await upstream();
+    const { add, port } = await process.proxy(up.port);
+    await add({
+      type: 'slicer',
+      name: 'cut',
+      stream: 'upstream',
+      attributes: { average_size: 8, size_variation: 6 },
+    });
+    await add({ type: 'noop', name: 'half', toxicity: 0.5 });
+    const { client } = await linked(port, up);
+    for (let i = 1; i < 24; i += 1) await linked(port, up);
+    const listed = (await process.call('GET', '/proxies/p/connections')).json() as { toxics: string[] }[];
+    // What is held counts something for each slice, so that it tells how many there are.
+    await add({ type: 'blackhole', name: 'hold', stream: 'upstream' });
+    const held = async (): Promise<number> =>
+      (await process.call('GET', '/proxies/p/connections')).json()[0].heldBytes.upstream;
+    const cuts: number[] = [];
+    for (let sent = 1000; sent <= 8000; sent += 1000) {
+      const before = cuts.at(-1) ?? 0;
+      client.socket.write('x'.repeat(1000));
+      while ((await held()) < before + 1000);
+      cuts.push(await held());
+    }
+    return { victims: listed.map(({ toxics }) => toxics.includes('half')), cuts };
+  }
+
+  test('gives two processes the same victims and the same cuts, and another seed others', async () => {
+    const [one, same, other] = [await deeds('one'), await deeds('one'), await deeds('two')];
+    expect(one.victims).toContain(true);
+    expect(one.victims).toContain(false);
+    expect(same).toEqual(one);
+    expect(other.victims).not.toEqual(one.victims);
+    expect(other.cuts).not.toEqual(one.cuts);
+  });
+});
+
 describe('a slow reader', () => {
   const totalBytes = 96 * 1024 * 1024;
   const chunk = Buffer.alloc(64 * 1024, 'x');
@@ -193,5 +336,41 @@ describe('a slow reader', () => {
     await toxic?.remove();
     await client.saw('end');
     expect(received).toBe(totalBytes);
+  });
+
+  test('a gigabyte goes through a bandwidth toxic to a reader that dawdles, in 120 MB', {
+    timeout: 120_000,
+  }, async () => {
+    const { proxy, child } = await started();
+    const up = await upstream();
+    const { add, port } = await proxy(up.port);
+    const { client, server } = await linked(port, up);
+    await add({ type: 'bandwidth', attributes: { rate: 4_000_000 } });
+    client.socket.removeAllListeners('data');
+    const total = 1024 * 1024 * 1024;
+    let [sent, received, most] = [0, 0, 0];
+    const send = () => {
+      while (sent < total) {
+        sent += chunk.length;
+        if (!server.socket.write(chunk)) return void server.socket.once('drain', send);
+      }
+      server.socket.end();
+    };
+    client.socket.on('data', data => {
+      const before = received;
+      received += data.length;
+      // Every 64 MB it stops until the proxy has had time to be filled to the brim.
+      if (Math.floor(before / 2 ** 26) === Math.floor(received / 2 ** 26) || received === total) return;
+      client.socket.pause();
+      realClock.after(30, () => {
+        most = Math.max(most, rssBytes(child.pid!));
+        client.socket.resume();
+      });
+    });
+    send();
+    await until('the end', () => client.events.includes('end'), 100_000);
+    expect(received).toBe(total);
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThan(120 * 1024 * 1024);
   });
 });

@@ -1,4 +1,4 @@
-import { type KillHow, msMax, type Toxic } from './toxic.ts';
+import { giveUpMsDefault, type KillHow, msMax, type Toxic } from './toxic.ts';
 
 type IdleTimeoutAttributes = { timeout: number; how: KillHow; giveUp: number };
 
@@ -10,9 +10,9 @@ type IdleTimeoutAttributes = { timeout: number; how: KillHow; giveUp: number };
 export const idleTimeout: Toxic<IdleTimeoutAttributes> = {
   type: 'idle_timeout',
   attributes: {
-    timeout: { kind: 'integer', default: 0, min: 1, max: msMax },
+    timeout: { kind: 'integer', default: 0, min: 1, max: msMax, unit: 'ms' },
     how: { kind: 'choice', default: 'drop', of: ['drop', 'fin', 'rst'] },
-    giveUp: { kind: 'integer', default: 924_000, min: 1, max: msMax },
+    giveUp: { kind: 'integer', default: giveUpMsDefault, min: 1, max: msMax, unit: 'ms' },
   },
   watch(link, attributes, { clock }) {
     let { timeout, how, giveUp } = attributes;
