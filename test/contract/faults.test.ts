@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { realClock, waitUntil } from '../../src/clock.ts';
+import { realClock, waitUntil, within } from '../../src/clock.ts';
 import { durationMs } from '../../src/duration.ts';
-import { type Fault, isDuration, type Planned } from '../../src/faults/fault.ts';
+import { type Fault, isDuration, kindOf, needsOf, type Planned } from '../../src/faults/fault.ts';
 import { registries } from '../../src/registries.ts';
 import { appClient, eventually, openTestWorld, type TestWorld } from '../world/support.ts';
 
@@ -31,7 +31,6 @@ describe.each(all)('%s, as a description', (name, fault) => {
   it('refuses unknown settings, and durations without a unit', () => {
     expect(fault.settings.safeParse({ ...fault.example, colour: 'blue' }).success).toBe(false);
     const durations = durationsOf(fault);
-    expect(durations.length).toBeGreaterThan(0);
     for (const key of durations)
       expect(fault.settings.safeParse({ ...fault.example, [key]: '5' }).success).toBe(false);
   });
@@ -39,7 +38,6 @@ describe.each(all)('%s, as a description', (name, fault) => {
   it('says how long it lasts, or leaves it to the timeline', () => {
     const lasts = fault.lastsMs(planned(fault));
     expect(lasts === null || lasts > 0).toBe(true);
-    if (fault.kind === 'outage') expect(lasts).not.toBeNull();
   });
 });
 
@@ -65,7 +63,7 @@ describe.each(all)('%s, on a real world', (_name, fault) => {
   const bites = async (): Promise<boolean> => {
     if (test.heard.kills.length > 0) return true;
     const startMs = realClock.nowMs();
-    await quiet.query('SELECT 1').catch(() => {});
+    await within(realClock, 1000, quiet.query('SELECT 1'), null).catch(() => {});
     if (realClock.nowMs() - startMs >= 100) return true;
     await waitUntil(realClock, () => test.heard.kills.length > 0, { everyMs: 10, limitMs: 1000 });
     return test.heard.kills.length > 0;
@@ -73,7 +71,7 @@ describe.each(all)('%s, on a real world', (_name, fault) => {
   let quiet: pg.Client;
 
   it('finds what it needs', () => {
-    for (const need of fault.needs) expect(test.world.provides).toContain(need);
+    for (const need of needsOf(fault, planned(fault))) expect(test.world.provides).toContain(need);
   });
 
   it('comes, and is gone when healed; and comes again', async () => {
@@ -81,7 +79,7 @@ describe.each(all)('%s, on a real world', (_name, fault) => {
       quiet = await appClient(test.world.endpoint);
       test.heard.kills.length = 0;
       const heal = await fault.inject(test.world, `it-${n}`, planned(fault), new AbortController().signal);
-      if (fault.kind === 'outage') expect(await serves()).toBe(false);
+      if (kindOf(fault, planned(fault)) === 'outage') expect(await serves()).toBe(false);
       else
         await eventually(bites, 'it does something: a connection is ended, or an answer takes 100 ms longer');
       await heal();
