@@ -62,8 +62,7 @@ export async function openFront(
         listener.shut();
         await Promise.all([...slots].map(slot => slot.destroy()));
       } else if (command.do === 'remove') {
-        watches.remove(command.name);
-        toxics.delete(command.name);
+        if (!watches.remove(command.name) && !toxics.delete(command.name)) throw new Error('toxic not found');
         await syncAll();
       } else if (isOurs(command.toxic)) watches.add(command.toxic);
       else {
@@ -89,12 +88,13 @@ class Watches {
     for (const slot of this.#open.keys()) this.#watch(slot, toxic);
   }
 
-  remove(name: string): void {
-    this.#limits.delete(name);
+  /** Whether there was one. */
+  remove(name: string): boolean {
     for (const watches of this.#open.values()) {
       watches.get(name)?.close();
       watches.delete(name);
     }
+    return this.#limits.delete(name);
   }
 
   opened(slot: Slot): void {
