@@ -156,9 +156,13 @@ for (const proxy of proxyCases)
         async how => {
           const { world, heard } = it;
           const client = await connectApp();
+          const words: (string | undefined)[] = [];
+          client.on('error', error => words.push((error as { code?: string }).code));
           const ended = new Promise(resolve => client.once('end', resolve));
           await world.server.stop(how);
           await ended;
+          // Its last words come first, through every proxy.
+          if (how === 'fast') expect(words[0]).toBe('57P01');
           await eventually(
             async () => (await codeOf(connectApp())) === 'ECONNREFUSED',
             'connections are refused',
