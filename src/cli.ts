@@ -16,6 +16,7 @@ import { readRunFacts, resultsIn } from './results.ts';
 import { run } from './run.ts';
 import { version } from './version.ts';
 import { watchLoop } from './vitals.ts';
+import { proxyChoice } from './world/proxies/proxy.ts';
 
 /** argv -> run -> reporters -> exit code. The only reader of argv and environment, the only writer of stdout. */
 const reporters: Record<string, Reporter> = Object.fromEntries(
@@ -29,6 +30,7 @@ interface RunOptions {
   repeat?: number;
   speed?: number;
   virtual?: Plan['path'] | true;
+  proxy?: string;
   out?: string;
   reporters: Reporter[];
   exitZero?: boolean;
@@ -61,6 +63,7 @@ async function runCommand(given: string, options: RunOptions): Promise<number> {
         seeds: Array.from({ length: repeat }, (_, n) => seed + n),
         speed: options.speed ?? (virtual ? 1 : (config.defaults?.speed ?? scenario.speed)),
         virtual,
+        proxy: proxyChoice(options.proxy ?? config.defaults?.proxy),
         out: options.out ?? null,
         reporters: options.reporters,
         argv: process.argv.slice(2),
@@ -122,9 +125,10 @@ const verdictCode = (report: Report, exitZero = false): number =>
   exitZero ? 0 : exitCodes[report.run.verdict];
 
 async function cleanCommand(): Promise<number> {
-  const { runs, processes, folders } = await sweep({ clock: realClock });
+  const { runs, processes, folders, others } = await sweep({ clock: realClock });
+  const rest = others > 0 ? `, ${others} proxies and firewall tables` : '';
   process.stdout.write(
-    `left by ${runs} dead runs: ${processes} processes ended, ${folders} folders removed\n`,
+    `left by ${runs} dead runs: ${processes} processes ended, ${folders} folders removed${rest}\n`,
   );
   return 0;
 }
@@ -210,6 +214,7 @@ function program(done: (code: number) => void): Command {
           'path: what lies between, a proxy (userspace) or a firewall on the wire (packet)',
       ).choices(['userspace', 'packet']),
     )
+    .option('--proxy <proxy>', 'embedded (default), or toxiproxy=URL: a stock Toxiproxy on this machine')
     .option('--out <dir>', 'result folder, new or empty (default: poolsoak-results/<run id>)')
     .option(
       '--reporters <names>',

@@ -4,12 +4,13 @@ import { UsageError } from './failure.ts';
 import { importDefault, type Overlay, problemText } from './load.ts';
 import { problemsOf } from './problems.ts';
 import type { ScenarioInput } from './scenario.ts';
+import { parseProxy, proxyRule } from './world/proxies/proxy.ts';
 
 /** `poolsoak.config.ts`: your candidates and limits, laid over whatever scenario runs. A flag wins over both. */
 export interface Config {
   candidates?: ScenarioInput['candidates'];
   checks?: ScenarioInput['checks'];
-  defaults?: { speed?: number; seed?: number; repeat?: number };
+  defaults?: { speed?: number; seed?: number; repeat?: number; proxy?: string };
 }
 
 export const defineConfig = (config: Config): Config => config;
@@ -22,6 +23,10 @@ const schema = z.strictObject({
       speed: z.number().min(1).max(10_000).optional(),
       seed: z.number().int().min(0).optional(),
       repeat: z.number().int().min(1).max(1000).optional(),
+      proxy: z
+        .string()
+        .refine(text => parseProxy(text) !== null, { error: proxyRule })
+        .optional(),
     })
     .optional(),
 });

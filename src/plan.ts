@@ -1,23 +1,13 @@
 import { durationMs } from './duration.ts';
-import type { Fault } from './faults/fault.ts';
+import type { Need } from './faults/fault.ts';
+import { type LackOf, needProblems, type PlannedFault, planFaults } from './plan-faults.ts';
 import type { AppHabits, PoolAdapter } from './pools/pool.ts';
 import type { Problem } from './problems.ts';
 import { sha256 } from './random.ts';
-import { habitFloors, scaleCheck, scaleDurations, scaleSettings, speedProblems } from './scaling.ts';
+import { habitFloors, scaleCheck, scaleSettings, speedProblems } from './scaling.ts';
 import type { Candidate, Registries, Scenario } from './scenario.ts';
 
-/** A fault on the timeline, in ms of the trial's clock. */
-export interface PlannedFault {
-  /** Unique in the plan: `restart-database-1`. */
-  id: string;
-  name: string;
-  kind: 'outage' | 'ambient';
-  atMs: number;
-  /** When heal is called. */
-  untilMs: number;
-  settings: Record<string, unknown>;
-  disturbsProbe: boolean;
-}
+export type { PlannedFault };
 
 export interface PlannedWorkload {
   sessions: number;
@@ -61,6 +51,10 @@ export interface Plan {
   virtual: boolean;
   /** What lies between app and server; real runs have a proxy in userspace. */
   path: 'userspace' | 'packet';
+  /** The fault proxy: a process of ours, a stock Toxiproxy, or neither. */
+  proxy: 'embedded' | 'toxiproxy' | 'virtual';
+  /** What its faults need of the world. */
+  needs: Need[];
   workers: number;
   durationMs: number;
   patienceMs: number;
@@ -103,6 +97,10 @@ export interface PlanRequest {
   engine: Plan['engine'];
   /** null: real. */
   path: Plan['path'] | null;
+  /** Of a real trial; embedded unless said. */
+  proxy?: 'embedded' | 'toxiproxy';
+  /** Why the world will not have it; nothing lacks unless said. */
+  lackOf?: LackOf;
   /** What makes a real trial's id its own; the version in the virtual world, so that equal seeds give equal ids. */
   nonce: string;
 }
@@ -118,6 +116,7 @@ export function planTrial(request: PlanRequest, registries: Registries): { plan:
   const written = { pool: candidate.pool, settings: candidate.settings, app: candidate.app };
   const settings = scaleSettings(adapter, candidate.settings, speed);
   const durationTotalMs = scaled(scenario.duration);
+  const uses = planFaults(scenario, registries.faults, speed, durationTotalMs);
   const plan: Plan = {
     trial: sha256(JSON.stringify([scenario.name, name, engine, seed, speed, virtual, nonce])).slice(0, 12),
     scenario: scenario.name,
@@ -130,6 +129,8 @@ export function planTrial(request: PlanRequest, registries: Registries): { plan:
     speed,
     virtual: virtual !== null,
     path: virtual ?? 'userspace',
+    proxy: virtual ? 'virtual' : (request.proxy ?? 'embedded'),
+    needs: [...new Set(uses.flatMap(({ needs }) => needs))].sort(),
     workers: scenario.workers,
     durationMs: durationTotalMs,
     patienceMs,
@@ -143,7 +144,7 @@ export function planTrial(request: PlanRequest, registries: Registries): { plan:
     workload: planWorkload(scenario, scaled),
     arrivals: null,
     server: scenario.server,
-    faults: planFaults(scenario, registries.faults, speed, durationTotalMs),
+    faults: uses.map(({ planned }) => planned),
     candidateSpec: {
       pool: candidate.pool,
       written,
@@ -161,6 +162,7 @@ export function planTrial(request: PlanRequest, registries: Registries): { plan:
     plan,
     problems: [
       ...engineProblems(path, candidate, adapter, engine),
+      ...uses.flatMap(use => needProblems(use, request.lackOf)),
       ...virtualProblems(path, adapter, virtual !== null),
       ...speedProblems(`${path}.settings`, adapter, candidate.settings, speed),
       ...habitFloors(`${path}.app`, candidate, speed),
@@ -206,25 +208,6 @@ function planWorkload(scenario: Scenario, scaled: (text: string) => number): Pla
       returnOverMs: scaled(returnOver),
     })),
   };
-}
-
-function planFaults(
-  scenario: Scenario,
-  faults: Registries['faults'],
-  speed: number,
-  endMs: number,
-): PlannedFault[] {
-  const seen: Record<string, number> = {};
-  return scenario.faults.map(({ at, until, fault: use }) => {
-    const fault = faults[use.fault]!;
-    const settings = scaleDurations(fault.settings, use.settings, speed);
-    seen[fault.name] = (seen[fault.name] ?? 0) + 1;
-    const atMs = durationMs(at) / speed;
-    const lasts = fault.lastsMs(settings as Parameters<Fault['lastsMs']>[0]);
-    const untilMs = until ? durationMs(until) / speed : lasts === null ? endMs : atMs + lasts;
-    const { name, kind, disturbsProbe } = fault;
-    return { id: `${name}-${seen[name]}`, name, kind, atMs, untilMs, settings, disturbsProbe };
-  });
 }
 
 function planHabits({ app }: Candidate, scaled: (text: string) => number, patienceMs: number): AppHabits {

@@ -3,6 +3,8 @@ import { z } from 'zod';
 export interface Problem {
   path: string;
   message: string;
+  /** Nothing is wrong with what was asked for, but this machine has not what it takes. */
+  missing?: boolean;
 }
 
 /** A validation library's issues in our own words: where, what was seen, what is allowed. */

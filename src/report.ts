@@ -15,7 +15,13 @@ export interface RunFacts {
   repeat: number;
   speed: number;
   virtual: boolean;
-  world: { engine: string; host: string; version: string | null };
+  world: {
+    engine: string;
+    host: string;
+    version: string | null;
+    /** null: there is none, in virtual time. */
+    proxy: { kind: 'embedded' | 'toxiproxy'; url: string | null; version: string | null } | null;
+  };
   candidates: string[];
   warnings: string[];
   reporters: string[];
@@ -45,6 +51,8 @@ export interface TrialKey {
   virtual: boolean;
   /** Of a virtual trial: what lay between app and server. */
   path: Plan['path'];
+  /** With its version, where it is not ours: "toxiproxy 2.12.0". */
+  proxy: string;
   seed: number;
 }
 
@@ -87,7 +95,7 @@ export interface JudgedTrial {
 
 export function trialReport(judged: JudgedTrial): TrialReport {
   const { plan, versions, metrics, verdict, checks, unknownBecause, ledger, ledgerSha256 } = judged;
-  const { server = 'unknown', ...clientVersions } = versions;
+  const { server = 'unknown', toxiproxy, ...clientVersions } = versions;
   const { scenario, scenarioSha256, candidate, candidateSha256, engine, host, speed, virtual, path, seed } =
     plan;
   const { pool, written, app } = plan.candidateSpec;
@@ -104,6 +112,7 @@ export function trialReport(judged: JudgedTrial): TrialReport {
       speed,
       virtual,
       path,
+      proxy: toxiproxy ? `${plan.proxy} ${toxiproxy}` : plan.proxy,
       seed,
     },
     candidate,

@@ -2,14 +2,20 @@ import { cpus, release, type } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, wallNow } from './clock.ts';
 import { UsageError } from './failure.ts';
+import type { Need } from './faults/fault.ts';
 import { problemText } from './load.ts';
 import { type Plan, planTrial, planWarnings } from './plan.ts';
+import type { Problem } from './problems.ts';
 import { unguessable } from './random.ts';
 import type { RunFacts, TrialReport } from './report.ts';
 import type { Reporter } from './reporters/reporter.ts';
 import type { Registries, Scenario } from './scenario.ts';
 import type { SoakStatus } from './soak/soak.ts';
 import { version } from './version.ts';
+import { lackOf } from './world/lacks.ts';
+import type { ProxyChoice } from './world/proxies/proxy.ts';
+import { toxiproxyVersion } from './world/proxies/toxiproxy.ts';
+import { MissingError } from './world/world.ts';
 
 /** What is to be run: validated, every default filled in. */
 export interface RunRequest {
@@ -22,6 +28,8 @@ export interface RunRequest {
   speed: number;
   /** null: in real time. Else in virtual time, with such a path to the server. */
   virtual: Plan['path'] | null;
+  /** The fault proxy of real trials; embedded unless said. */
+  proxy?: ProxyChoice;
   /** null: poolsoak-results/<run id>. */
   out: string | null;
   reporters: readonly Reporter[];
@@ -58,29 +66,56 @@ export interface RunEdges {
 export const ledgerName = ({ candidate, seed }: Plan): string => `${candidate}-${seed}.ledger.ndjson`;
 
 /** Every trial's plan, or one error with all that is wrong. */
-export function planRun(
+export async function planRun(
   request: RunRequest,
   edges: RunEdges,
-): { plans: Plan[]; facts: RunFacts; out: string } {
+): Promise<{ plans: Plan[]; facts: RunFacts; out: string }> {
   const { scenario, registries, candidates, seeds, speed, virtual } = request;
-  const world = { host: hostOf(request), engine: 'postgres', path: virtual } as const;
+  const proxy = proxyOf(request);
+  const world = { host: hostOf(request), engine: 'postgres', path: virtual, proxy: proxy.kind } as const;
+  const lacks = (need: Need) => lackOf(virtual ? 'virtual' : proxy.kind, need);
   // Equal seeds of one version give equal virtual trials, ids included.
   const nonce = () => (virtual ? version : unguessable(8));
   const planned = seeds.flatMap(seed =>
     candidates.map(candidate =>
-      planTrial({ scenario, candidate, seed, speed, ...world, nonce: nonce() }, registries),
+      planTrial({ scenario, candidate, seed, speed, ...world, nonce: nonce(), lackOf: lacks }, registries),
     ),
   );
-  const problems = planned.slice(0, candidates.length).flatMap(each => each.problems);
-  if (problems.length > 0) throw new UsageError(problemText(request.given, problems));
+  refuse(
+    request.given,
+    planned.slice(0, candidates.length).flatMap(each => each.problems),
+  );
   const plans = planned.map(({ plan }) => plan);
   const warnings = [...new Set(plans.flatMap(planWarnings))];
   for (const warning of warnings) edges.observe.warn(warning);
-  const facts = runFacts(request, warnings);
+  const facts = runFacts(request, warnings, await facedBy(proxy));
   return { plans, facts, out: request.out ?? join('poolsoak-results', facts.id) };
 }
 
-function runFacts(request: RunRequest, warnings: string[]): RunFacts {
+const proxyOf = ({ proxy, virtual }: RunRequest): ProxyChoice => {
+  const choice = proxy ?? { kind: 'embedded' };
+  if (!virtual || choice.kind === 'embedded') return choice;
+  throw new UsageError(
+    '--proxy toxiproxy cannot run with --virtual: a Toxiproxy is a real process, and its time does not jump; leave one of them out',
+  );
+};
+
+/** Every candidate meets the same faults, so that the same is said once. */
+function refuse(given: string, problems: readonly Problem[]): void {
+  const each = new Map(problems.map(problem => [`${problem.path} ${problem.message}`, problem]));
+  if (each.size === 0) return;
+  const all = [...each.values()];
+  const text = problemText(given, all);
+  throw all.every(({ missing }) => missing) ? new MissingError(text) : new UsageError(text);
+}
+
+/** Asked before anything starts. */
+async function facedBy(proxy: ProxyChoice): Promise<RunFacts['world']['proxy']> {
+  if (proxy.kind === 'embedded') return { kind: 'embedded', url: null, version: null };
+  return { ...proxy, version: await toxiproxyVersion(proxy.url) };
+}
+
+function runFacts(request: RunRequest, warnings: string[], proxy: RunFacts['world']['proxy']): RunFacts {
   const { scenario, candidates, seeds, speed, virtual, reporters, argv } = request;
   const started = wallNow();
   const stamp = started.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
@@ -96,7 +131,7 @@ function runFacts(request: RunRequest, warnings: string[]): RunFacts {
     repeat: seeds.length,
     speed,
     virtual: virtual !== null,
-    world: { engine: 'postgres', host: hostOf(request), version: null },
+    world: { engine: 'postgres', host: hostOf(request), version: null, proxy: virtual ? null : proxy },
     candidates: [...candidates],
     warnings,
     reporters: reporters.map(({ name }) => name),
@@ -118,12 +153,13 @@ const hostOf = ({ virtual }: RunRequest): string => (virtual ? 'virtual' : 'embe
 const word = (text: string): string =>
   /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
-function replay({ given, config, candidates, seeds, speed, virtual }: RunRequest): string {
+function replay({ given, config, candidates, seeds, speed, virtual, proxy }: RunRequest): string {
   const words = ['npx', `poolsoak@${version}`, 'run', given];
   if (config) words.push('--config', config);
   words.push('--candidates', candidates.join(','), '--seed', String(seeds[0] ?? 1));
   if (seeds.length > 1) words.push('--repeat', String(seeds.length));
   if (virtual) words.push('--virtual', virtual);
+  if (proxy?.kind === 'toxiproxy') words.push('--proxy', `toxiproxy=${proxy.url}`);
   return [...words, '--speed', String(speed)].map(word).join(' ');
 }
 

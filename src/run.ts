@@ -17,12 +17,12 @@ export type { RunEdges, RunRequest } from './request.ts';
  * once a second at most.
  */
 export async function run(request: RunRequest, edges: RunEdges): Promise<Report> {
-  const { plans, facts, out } = planRun(request, edges);
+  const { plans, facts, out } = await planRun(request, edges);
   const results = createResults(out, facts, request.reporters);
   edges.observe.folder(out);
   const pace = new Pace(edges.clock);
   const opened: { ledger: Ledger | null } = { ledger: null };
-  const places = await openPlaces(request.virtual !== null, edges);
+  const places = await openPlaces(request, edges);
   try {
     for (const plan of plans) {
       if (edges.stop.signal.aborted) break;
@@ -67,8 +67,8 @@ async function runTrial(plan: Plan, request: RunRequest, path: string, around: A
   const { place, edges, pace, opened } = around;
   const { clock, events, signal } = startTrial({ clock: place.clock, stop: place.stopOf(edges.stop) });
   const { faults, pools } = request.registries;
-  const { trial, seed, server, candidateSpec } = plan;
-  const opening = place.openWorld({ ...server, trial, seed, events, signal });
+  const { trial, seed, server, candidateSpec, needs } = plan;
+  const opening = place.openWorld({ ...server, trial, seed, needs, events, signal });
   const world = await opening.catch(error => (signal.aborted ? null : Promise.reject(error)));
   if (!world) return false;
   try {

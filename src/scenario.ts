@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { durationMs, durationRule, parseDuration } from './duration.ts';
-import type { Fault } from './faults/fault.ts';
+import { type Fault, kindOf, type Planned } from './faults/fault.ts';
 import type { PoolAdapter } from './pools/pool.ts';
 import { type Problem, problemsOf } from './problems.ts';
 
@@ -171,7 +171,12 @@ function faultProblems({ faults, duration }: Scenario, registries: Registries): 
     const settings = fault.settings.safeParse(use.settings);
     const problems = settings.success ? [] : problemsOf(settings.error, fault.settings, use.settings);
     const lasts = settings.success ? lastsMs(fault, settings.data) : null;
+    const endless =
+      settings.success && lasts === null && until === undefined && isOutage(fault, settings.data);
     return [
+      ...(endless
+        ? [{ path: `${path}.until`, message: `is missing; ${use.fault} is an outage here: say when it ends` }]
+        : []),
       ...(lasts !== null && until !== undefined
         ? [{ path: `${path}.until`, message: `${use.fault} says itself how long it lasts` }]
         : []),
@@ -194,6 +199,9 @@ function lastsMs(fault: Fault, settings: Record<string, unknown>): number | null
     Object.fromEntries(Object.entries(settings).map(ms)) as Parameters<Fault['lastsMs']>[0],
   );
 }
+
+const isOutage = (fault: Fault, settings: Record<string, unknown>): boolean =>
+  kindOf(fault, settings as Planned<Fault['settings']>) === 'outage';
 
 /** Outages of one kind at once: the second would heal the first. */
 function overlaps({ faults }: Scenario, registries: Registries): Problem[] {

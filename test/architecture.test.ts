@@ -16,14 +16,17 @@ const may: Record<string, string[]> = {
   ledger: [],
   problems: [],
   pools: ['clock'],
-  guardian: ['clock', 'random'],
+  toxiproxy: [],
+  guardian: ['clock', 'random', 'toxiproxy'],
   proxy: ['clock', 'random'],
-  world: ['clock', 'failure', 'random', 'guardian', 'pools'],
+  slots: ['clock', 'random', 'proxy', 'toxiproxy'],
+  world: ['clock', 'failure', 'random', 'guardian', 'pools', 'slots', 'toxiproxy'],
   faults: ['world', 'duration'],
   worker: ['clock', 'ledger', 'pools', 'vitals'],
   scenario: ['duration', 'faults', 'pools', 'problems'],
   scaling: ['duration', 'faults', 'pools', 'problems', 'scenario'],
-  plan: ['duration', 'faults', 'pools', 'problems', 'random', 'scaling', 'scenario'],
+  'plan-faults': ['duration', 'faults', 'problems', 'scaling', 'scenario'],
+  plan: ['duration', 'faults', 'plan-faults', 'pools', 'problems', 'random', 'scaling', 'scenario'],
   workload: ['plan', 'random'],
   soak: ['clock', 'failure', 'faults', 'guardian', 'ledger', 'plan', 'random', 'worker', 'workload', 'world'],
   sim: ['clock', 'failure', 'plan', 'pools', 'random', 'soak', 'worker', 'world'],
@@ -33,19 +36,22 @@ const may: Record<string, string[]> = {
   reporters: ['report', 'metrics', 'checks'],
   registries: ['checks', 'faults', 'pools', 'scenario'],
   load: ['failure', 'pools', 'problems', 'scenario'],
-  config: ['failure', 'load', 'problems', 'scenario'],
+  config: ['failure', 'load', 'problems', 'scenario', 'world'],
   results: ['checks', 'failure', 'ledger', 'metrics', 'plan', 'report', 'reporters'],
   request: [
     'clock',
     'failure',
+    'faults',
     'load',
     'plan',
+    'problems',
     'random',
     'report',
     'reporters',
     'scenario',
     'soak',
     'version',
+    'world',
   ],
   trial: ['clock', 'ledger', 'request', 'world'],
   progress: ['clock', 'plan', 'request', 'soak'],
@@ -69,6 +75,7 @@ const may: Record<string, string[]> = {
     'run',
     'version',
     'vitals',
+    'world',
   ],
 };
 
@@ -203,7 +210,7 @@ describe('architecture', () => {
   });
 
   it('writes to stdout and reads argv and environment in cli.ts alone', () => {
-    const processes = ['cli.ts', 'guardian/main.ts', 'proxy/main.ts', 'sim/globals.ts'];
+    const processes = ['cli.ts', 'guardian/main.ts', 'proxy/main.ts', 'slots/main.ts', 'sim/globals.ts'];
     expect(uses(all, /process\.(stdout|argv)/, processes)).toEqual([]);
   });
 

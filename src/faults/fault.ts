@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { durationRule, parseDuration } from '../duration.ts';
 import type { Need, World } from '../world/world.ts';
 
+export type { Need };
+
 /** outage: the service is gone for a while. ambient: it is there, conditions are bad. */
 export type FaultKind = 'outage' | 'ambient';
 
@@ -15,12 +17,16 @@ export interface Fault<S extends z.ZodObject = z.ZodObject> {
   name: string;
   /** One line for `poolsoak list`. */
   summary: string;
-  kind: FaultKind;
+  /** By its settings, where these decide. */
+  kind: FaultKind | ((settings: Planned<S>) => FaultKind);
   /** Settings as a scenario writes them; those made by `duration()` are strings and scale with the speed. */
   settings: S;
   /** As a scenario might write it; for the docs, and for the suite that tries every fault. */
   example: z.input<S>;
-  needs: readonly Need[];
+  /** By its settings, where these decide. */
+  needs: readonly Need[] | ((settings: Planned<S>) => readonly Need[]);
+  /** What to use where it cannot be had. */
+  instead?: string;
   /** A healthy SELECT 1 is slower or fails while it lasts, so the machine cannot be judged by one. */
   disturbsProbe: boolean;
   /** How long it lasts by its own settings (scaled ms); null: until the timeline says. */
@@ -40,6 +46,12 @@ export interface FaultFactory<S extends z.ZodObject = z.ZodObject> {
   (settings: z.input<S>): FaultUse;
   fault: Fault<S>;
 }
+
+export const kindOf = <S extends z.ZodObject>({ kind }: Fault<S>, settings: Planned<S>): FaultKind =>
+  typeof kind === 'function' ? kind(settings) : kind;
+
+export const needsOf = <S extends z.ZodObject>({ needs }: Fault<S>, settings: Planned<S>): readonly Need[] =>
+  typeof needs === 'function' ? needs(settings) : needs;
 
 export function defineFault<S extends z.ZodObject>(fault: Fault<S>): FaultFactory<S> {
   const use = (settings: z.input<S>): FaultUse => ({ fault: fault.name, settings });

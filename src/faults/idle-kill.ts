@@ -13,7 +13,7 @@ export const idleKill = defineFault({
     giveUp: duration('924s'),
   }),
   example: { after: '350s', how: 'drop' },
-  needs: ['idle-kill'],
+  needs: ({ how }) => (how === 'rst' ? ['idle-kill', 'idle-reset'] : ['idle-kill']),
   disturbsProbe: false,
   lastsMs: () => null,
   async inject(world, id, { after, how, giveUp }) {

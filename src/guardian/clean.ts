@@ -3,11 +3,14 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { type JournalFile, type ProcessId, readJournal } from './journal.ts';
 import { type ProcessFact, processTable, scansAll, signalProcess, startedWith } from './processes.ts';
+import { removeRemains } from './remains.ts';
 import { releaseAllSharedMemory } from './shared-memory.ts';
 
 export interface Cleaned {
   processes: number;
   folders: number;
+  /** Proxies on a Toxiproxy and firewall tables. */
+  others: number;
   /** What would not go: then the journal stays, for the next sweep. */
   left: string[];
 }
@@ -99,13 +102,19 @@ function foldersOf(journal: JournalFile): string[] {
   return [...all].filter(path => !removable(path) || existsSync(path));
 }
 
-/** Ends what is left of a run: its processes, then its folders, then its journal. */
+/** Ends what is left of a run: its processes, then what they made, its folders, then its journal. */
 export async function cleanRun(path: string, clock: Clock): Promise<Cleaned> {
   const journal = readJournal(path);
   const { ended, left } = await endProcesses(journal, clock);
+  const others = await removeRemains(journal.entries);
   const folders = foldersOf(journal);
   const stuck = folders.flatMap(removeFolder);
-  const all = [...left.map(fact => `process ${fact.pid} (${fact.name})`), ...stuck];
+  const all = [...left.map(fact => `process ${fact.pid} (${fact.name})`), ...others.left, ...stuck];
   if (all.length === 0) rmSync(path, { force: true });
-  return { processes: ended - left.length, folders: folders.length - stuck.length, left: all };
+  return {
+    processes: ended - left.length,
+    folders: folders.length - stuck.length,
+    others: others.removed,
+    left: all,
+  };
 }

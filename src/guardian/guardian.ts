@@ -29,6 +29,10 @@ export interface Guardian {
   spawn(what: string, command: string, args: readonly string[], options: SpawnOptions): ChildProcess;
   /** A folder elsewhere to be removed with the run. Call it before making the folder. */
   addFolder(path: string): void;
+  /** Proxies to be removed with the run, by how their names begin. Call it before making the first. */
+  addProxies(url: string, prefix: string): void;
+  /** A table of nftables (`ip`) to be deleted with the run. Call it before making the table. */
+  addTable(table: string): void;
   /** Resolves, with what happened, when the guardian process died unasked. */
   lost: Promise<string>;
   /** Ends every process of the run and removes its folders and journal. At most 12 s; rejects with what is left. */
@@ -124,6 +128,8 @@ export async function openGuardian({ clock, tmpDir }: { clock: Clock; tmpDir?: s
     folder,
     spawn: spawner(journal, cookie, () => asked),
     addFolder: path => journal.write({ k: 'folder', path }),
+    addProxies: (url, prefix) => journal.write({ k: 'toxiproxy', url, prefix }),
+    addTable: table => journal.write({ k: 'nft', table }),
     lost,
     close,
   };

@@ -21,12 +21,16 @@ export interface ProcessId {
 
 /**
  * What a run leaves for whoever has to clean up after it. Written before the deed where it must not be
- * missed (`spawning`, `folder`), after it where the facts come later (`spawned`).
+ * missed (`spawning`, `folder`, `toxiproxy`, `nft`), after it where the facts come later (`spawned`).
  */
 export type JournalEntry =
   | { k: 'run'; cookie: string; harness: ProcessId; space: { boot: string; namespace: string } }
   | { k: 'guardian'; pid: number; start: string }
   | { k: 'folder'; path: string }
+  /** Proxies on somebody's Toxiproxy whose names begin so. */
+  | { k: 'toxiproxy'; url: string; prefix: string }
+  /** A table of the kernel's firewall. */
+  | { k: 'nft'; table: string }
   | { k: 'spawning'; what: string; command: string }
   | { k: 'spawned'; what: string; pid: number; start: string };
 

@@ -19,6 +19,7 @@ async function clean(): Promise<void> {
   const cleaned: Cleaned = await cleanRun(journal, realClock).catch(error => ({
     processes: 0,
     folders: 0,
+    others: 0,
     left: [error instanceof Error ? error.message : String(error)],
   }));
   tell({ ev: 'cleaned', ...cleaned });

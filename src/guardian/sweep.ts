@@ -7,6 +7,8 @@ export interface Swept {
   runs: number;
   processes: number;
   folders: number;
+  /** Proxies on a Toxiproxy and firewall tables. */
+  others: number;
   /** What would not go, with why. */
   left: string[];
 }
@@ -39,7 +41,7 @@ export async function sweep({
   clock?: Clock;
   tmpDir?: string;
 } = {}): Promise<Swept> {
-  const swept: Swept = { runs: 0, processes: 0, folders: 0, left: [] };
+  const swept: Swept = { runs: 0, processes: 0, folders: 0, others: 0, left: [] };
   const nowMs = wallNow().getTime();
   for (const journal of listJournals(runsFolder(tmpDir)).filter(each => isAbandoned(each, nowMs))) {
     const cleaned = await cleanRun(journal.path, clock).catch(unlessGone);
@@ -47,6 +49,7 @@ export async function sweep({
     swept.runs += 1;
     swept.processes += cleaned.processes;
     swept.folders += cleaned.folders;
+    swept.others += cleaned.others;
     swept.left.push(...cleaned.left);
   }
   return swept;

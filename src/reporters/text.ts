@@ -18,8 +18,10 @@ function heading({ run }: Report): string {
   const { scenario, seed, speed, world, version } = run;
   const timeText =
     speed === 1 ? '' : `, ${speed} times as fast (times are the scenario's; real ones are 1/${speed})`;
+  const { proxy } = world;
+  const through = proxy?.kind === 'toxiproxy' ? `, through Toxiproxy ${proxy.version} at ${proxy.url}` : '';
   const lines = [
-    `poolsoak ${version}: ${scenario}, seed ${seed}, ${world.engine} (${world.host})${timeText}`,
+    `poolsoak ${version}: ${scenario}, seed ${seed}, ${world.engine} (${world.host}${through})${timeText}`,
     ...(run.story ? [wrap(run.story, '')] : []),
     ...run.warnings.map(warning => wrap(`warning: ${warning}`, '  ')),
     ...(run.status === 'interrupted' ? ['The run was cut short.'] : []),

@@ -80,11 +80,12 @@ export async function openVirtualWorld(options: OpenVirtualWorld): Promise<World
       removeToxic: async name => network.removeToxic(name),
       cut: async () => network.cut(),
     },
+    firewall: { drop: () => Promise.reject(new Error('a virtual world has no kernel to lose packets')) },
     sideDoor: sideDoorTo(server, rooted),
     probeOutage: timeoutMs => probeServer(network, clock, admin, timeoutMs),
     // Nothing of ours can be slow in here, so there is nothing to probe for.
     probeMachine: () => Promise.reject(new Error('a virtual world has no machine to probe')),
-    provides: new Set(['stop-server', 'idle-kill', 'latency']),
+    provides: new Set(['stop-server', 'latency', 'idle-kill', 'idle-reset']),
     // They open nothing; looking for them in every line would cost more than writing it.
     secrets: [],
     close: async () => network.cut(),

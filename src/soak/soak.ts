@@ -48,12 +48,14 @@ const sampleEveryMs = 250;
 /** One trial, from the first app worker's start to the last row read. Everything it sees goes to the ledger. */
 export async function soak(context: SoakContext): Promise<void> {
   const { plan, world, ledger, clock, signal, versions } = context;
+  const { proxyVersion } = world;
+  const toxiproxy: Record<string, string> = proxyVersion ? { toxiproxy: proxyVersion } : {};
   ledger.append({
     k: 'header',
     schemaVersion,
     trial: plan.trial,
     plan,
-    versions: { ...versions, server: world.serverVersion },
+    versions: { ...versions, ...toxiproxy, server: world.serverVersion },
   });
   // A run that is killed from here on has a ledger that can be read.
   ledger.flush();

@@ -6,13 +6,15 @@ import { unguessable } from '../random.ts';
 import { type Cluster, makeCluster } from './cluster.ts';
 import { type Address, type Connection, connect } from './connection.ts';
 import { type EmbeddedServer, embeddedServer, PortTakenError } from './embedded.ts';
+import { openFirewall, packetLossLack } from './firewall.ts';
 import { keep } from './kept.ts';
 import { freePort } from './port.ts';
 import { appUser, createAppDatabase, database, serverVersion, sideDoorOf, superuser } from './postgres.ts';
 import { probeMachine, probeOutage } from './probe.ts';
-import { openProxy } from './proxy.ts';
+import { openProxy } from './proxies/open.ts';
+import type { FaultProxy, ProxyChoice } from './proxies/proxy.ts';
 import { openUndo, type Undo } from './undo.ts';
-import type { World, WorldEvents } from './world.ts';
+import type { Need, World, WorldEvents } from './world.ts';
 
 export interface OpenWorld {
   /** Connections the application can have. */
@@ -26,6 +28,10 @@ export interface OpenWorld {
   events: WorldEvents;
   /** PostgreSQL's programs, when they are not npm's: a folder with bin/ and lib/. */
   native?: string;
+  /** embedded unless said. */
+  proxy?: ProxyChoice;
+  /** What the trial's faults will ask of it: some of it must be prepared. */
+  needs?: readonly Need[];
   /** Ends the opening; a world that is open is closed by `close`. */
   signal?: AbortSignal;
 }
@@ -100,8 +106,14 @@ async function endServer(server: EmbeddedServer): Promise<void> {
   if (server.running()) await server.stop('immediate').catch(() => server.stop('kill'));
 }
 
+function proxyTo(upstreamPort: number, options: OpenWorld): Promise<FaultProxy> {
+  const { events, proxy = { kind: 'embedded' }, needs = [] } = options;
+  const lost = (detail: string): void => events.lost('proxy', detail);
+  return openProxy(proxy, { ...options, upstreamPort, needs: new Set(needs), kill: events.kill, lost });
+}
+
 async function open(options: OpenWorld, undo: Undo): Promise<World> {
-  const { clock, guardian, events, seed, signal } = options;
+  const { clock, guardian, signal } = options;
   const passwords = { app: unguessable(16), superuser: unguessable(16) };
   const name = `${options.trial}-${unguessable(3)}`;
   const { cluster, home } = await makeCluster({ ...options, name, password: passwords.superuser });
@@ -114,9 +126,10 @@ async function open(options: OpenWorld, undo: Undo): Promise<World> {
   const side = keep(clock, direct);
   undo.add('side door', side.close);
   signal?.throwIfAborted();
-  const lost = (detail: string): void => events.lost('proxy', detail);
-  const proxy = await openProxy({ clock, guardian, seed, upstreamPort: port, kill: events.kill, lost });
+  const proxy = await proxyTo(port, options);
   undo.add('fault proxy', proxy.close);
+  const firewall = openFirewall({ clock, guardian, port: proxy.port });
+  undo.add('firewall', firewall.close);
   const through = { ...direct, port: proxy.port };
   const machine = keep(clock, through);
   undo.add('machine probe', machine.close);
@@ -124,6 +137,7 @@ async function open(options: OpenWorld, undo: Undo): Promise<World> {
   // Both take their slots now and after each start: the app shall find neither more nor fewer than its own.
   const takeSlots = async (): Promise<void> => {
     await side.use({ connectLimitMs, once: true }, connection => connection.query('SELECT 1'));
+    await proxy.serverBack?.();
     void probeMachine(clock, machine, connectLimitMs);
   };
   await takeSlots();
@@ -131,6 +145,7 @@ async function open(options: OpenWorld, undo: Undo): Promise<World> {
     engine: 'postgres',
     host: 'embedded',
     serverVersion: version,
+    ...(proxy.version ? { proxyVersion: proxy.version } : {}),
     endpoint: {
       engine: 'postgres',
       host,
@@ -139,12 +154,24 @@ async function open(options: OpenWorld, undo: Undo): Promise<World> {
       password: passwords.app,
       database,
     },
-    server: { ...server, start: () => server.start(takeSlots) },
+    server: {
+      ...server,
+      stop: async how => {
+        await server.stop(how);
+        await proxy.serverGone?.();
+      },
+      start: () => server.start(takeSlots),
+    },
     proxy: proxy.control,
+    firewall,
     sideDoor: sideDoorOf(side, clock),
     probeOutage: timeoutMs => probeOutage(clock, through, timeoutMs),
     probeMachine: timeoutMs => probeMachine(clock, machine, timeoutMs),
-    provides: new Set(['stop-server', 'idle-kill', 'latency']),
+    provides: new Set([
+      ...proxy.provides,
+      'stop-server',
+      ...(packetLossLack() ? [] : (['packet-loss'] as const)),
+    ]),
     secrets: [passwords.app, passwords.superuser],
     close: () => undo.run(),
   };

@@ -1,7 +1,7 @@
 import type { Endpoint } from '../pools/pool.ts';
 
 /** What a fault may need of a world, checked at plan time. */
-export type Need = 'stop-server' | 'idle-kill' | 'latency';
+export type Need = 'stop-server' | 'latency' | 'idle-kill' | 'idle-reset' | 'packet-loss';
 
 export type StopHow = 'fast' | 'immediate' | 'kill';
 
@@ -35,6 +35,19 @@ export interface ProxyControl {
   removeToxic(name: string): Promise<void>;
   /** Destroys every link, dropped ones too, with what they still hold. No new ones afterwards. */
   cut(): Promise<void>;
+}
+
+/** Whose packets are lost: of connections that exist when it begins, or all at the proxy's port. */
+export interface PacketLoss {
+  which: 'existing' | 'all';
+  /** up: app to proxy. */
+  direction: 'both' | 'up' | 'down';
+}
+
+/** The kernel's own firewall, on the proxy's port and nothing else. */
+export interface FirewallControl {
+  /** Packets are lost from now on until what it resolves with is called. Rejects where the kernel does not let us. */
+  drop(name: string, loss: PacketLoss): Promise<() => Promise<void>>;
 }
 
 export interface SessionCounts {
@@ -97,9 +110,12 @@ export interface World {
   engine: Endpoint['engine'];
   host: string;
   serverVersion: string;
+  /** Of a proxy that is not ours. */
+  proxyVersion?: string;
   endpoint: Endpoint;
   server: ServerControl;
   proxy: ProxyControl;
+  firewall: FirewallControl;
   sideDoor: SideDoor;
   /** One new privileged connection through the proxy; works when it authenticates or is refused for lack of slots. */
   probeOutage(timeoutMs: number): Promise<ProbeAnswer>;

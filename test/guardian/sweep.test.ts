@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => tmp.remove());
 
-const nothing = { runs: 0, processes: 0, folders: 0, left: [] };
+const nothing = { runs: 0, processes: 0, folders: 0, others: 0, left: [] };
 const cookie = 'c0ffee'.padEnd(32, '0');
 
 /** A journal as a dead harness leaves it. */

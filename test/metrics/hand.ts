@@ -17,6 +17,8 @@ export const handPlan: Plan = {
   speed: 1,
   virtual: false,
   path: 'userspace',
+  proxy: 'embedded',
+  needs: [],
   workers: 2,
   durationMs: 100_000,
   patienceMs: 10_000,

@@ -1,0 +1,197 @@
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { realClock, waitUntil, within } from '../../src/clock.ts';
+import type { ScenarioInput } from '../../src/scenario.ts';
+import { LiveRun } from '../fixtures/live-run.ts';
+import { removeTempFolders, soakIt, tempFolder } from '../fixtures/soak-it.ts';
+import { story } from '../fixtures/story.ts';
+import { hasToxiproxy, type StockToxiproxy, startToxiproxy } from '../fixtures/toxiproxy.ts';
+
+const cli = resolve(import.meta.dirname, '../../dist/src/cli.js');
+const restart = { at: '1s', fault: { fault: 'restart-database', settings: { down: '1s' } } };
+const idle = (how: string) => ({
+  at: '3s',
+  fault: { fault: 'idle-kill', settings: { after: '400ms', how } },
+});
+
+function file(scenario: ScenarioInput): string {
+  const path = join(tempFolder(), 'mine.mjs');
+  writeFileSync(path, `export default ${JSON.stringify(scenario)};\n`);
+  return path;
+}
+
+const poolsoak = (args: string[]) =>
+  spawnSync(process.execPath, [cli, ...args], { cwd: tempFolder(), encoding: 'utf8' });
+
+const app = { release: 'with-error', onPoolError: 'listen', onClientError: 'listen' } as const;
+
+/** Busy until the restart and after it; then a pause with bursts, between which connections lie idle for too long. */
+const twoFaults: ScenarioInput = story({
+  duration: '6s',
+  patience: '1s',
+  drain: '2s',
+  sessions: { count: 20, every: '200ms' },
+  bursts: ['500ms', '3500ms', '4300ms', '5100ms'].map(at => ({ at, over: '20ms', submits: 1 })),
+  breaks: [{ from: '2800ms', to: '6s', returnOver: '0s' }],
+  faults: [restart, idle('drop')],
+  candidates: {
+    recycles: { pool: 'pg-pool', settings: { idleTimeoutMillis: 150, connectionTimeoutMillis: 1000 }, app },
+    persistent: { pool: 'pg-pool', settings: { idleTimeoutMillis: 0 }, app },
+  },
+});
+
+afterAll(removeTempFolders);
+
+describe.skipIf(!hasToxiproxy)('a run through a stock Toxiproxy', () => {
+  let stock: StockToxiproxy;
+  beforeAll(async () => {
+    stock = await startToxiproxy();
+  });
+  afterAll(() => stock?.close());
+  const onlyTheStranger = async () => expect(await stock.names()).toEqual([stock.stranger]);
+
+  it('judges a restart and idle kills as through the embedded proxy', async () => {
+    const judged = async (proxy: StockToxiproxy['choice']) => {
+      const { report, records } = await soakIt(twoFaults, { proxy });
+      const trials = report.trials.map(
+        ({ candidate, verdict, checks, unknownBecause, kills, writes }, n) => ({
+          candidate,
+          verdict,
+          unknownBecause,
+          decided: checks.filter(check => check.verdict !== 'pass').map(check => [check.name, check.verdict]),
+          killed: kills.length > 0 && kills.every(({ how, conn }) => how === 'drop' && conn !== null),
+          excused: writes.excused.unsaved > 0,
+          refused: records(n).some(record => record.k === 'probe' && record.code === 'ECONNREFUSED'),
+        }),
+      );
+      return { trials, key: report.trials[0]!.key.proxy, world: report.run.world.proxy };
+    };
+    const own = await judged({ kind: 'embedded' });
+    const through = await judged(stock.choice);
+    expect(through.trials).toEqual(own.trials);
+    expect(through.trials).toMatchObject([
+      { candidate: 'recycles', verdict: 'pass', excused: true, refused: true },
+      { candidate: 'persistent', verdict: 'fail', killed: true, excused: true, refused: true },
+    ]);
+    expect(own.key).toBe('embedded');
+    expect(through.key).toMatch(/^toxiproxy \d+\.\d+/);
+    expect(through.world).toMatchObject({ kind: 'toxiproxy', url: stock.url });
+    await onlyTheStranger();
+  });
+
+  it('says so in the report, in the replay line and in the ledger', async () => {
+    const out = join(tempFolder(), 'out');
+    const proxy = `toxiproxy=${stock.url}`;
+    const { stdout, status, stderr } = poolsoak(['run', file(story()), '--proxy', proxy, '--out', out]);
+    expect(status, stderr).toBe(0);
+    expect(stdout).toMatch(new RegExp(`through Toxiproxy \\d.* at ${stock.url}`));
+    expect(stdout).toContain(`--proxy ${proxy}`);
+    const again = poolsoak(['report', out]);
+    expect(again.stdout).toBe(stdout);
+    await onlyTheStranger();
+  });
+
+  const long = (faults: ScenarioInput['faults']) => story({ duration: '30s', faults });
+  const args = () => ['--proxy', `toxiproxy=${stock.url}`];
+  it.each([
+    ['one proxy', []],
+    ['a proxy per connection', [idle('rst')]],
+  ])('that is killed leaves nothing on it, %s', async (_what, faults) => {
+    const run = new LiveRun(file(long(faults)), undefined, args());
+    await run.soaking(300);
+    expect((await stock.names()).length).toBeGreaterThan(1);
+    run.child.kill('SIGKILL');
+    expect(await run.left(5000)).toEqual([]);
+    await onlyTheStranger();
+  });
+
+  it('whose guardian is killed too is swept by `poolsoak clean`', async () => {
+    const run = new LiveRun(file(long([idle('drop')])), undefined, args());
+    await run.soaking(300);
+    process.kill(run.pid(/^guardian/)!, 'SIGKILL');
+    run.child.kill('SIGKILL');
+    await run.ended;
+    const env = { ...process.env, TMPDIR: run.tmp };
+    const cleaned = spawnSync(process.execPath, [cli, 'clean'], { env, encoding: 'utf8' });
+    expect(cleaned.stdout).toMatch(/^left by 1 dead runs: .*, \d+ proxies and firewall tables\n$/);
+    expect(await run.left(1000)).toEqual([]);
+    await onlyTheStranger();
+  });
+
+  it.each([
+    ['one proxy', []],
+    ['a proxy per connection', [idle('drop')]],
+  ])('that loses it is stopped: unknown, exit 70, %s', async (_what, faults) => {
+    const own = await startToxiproxy();
+    const run = new LiveRun(file(long(faults)), undefined, ['--proxy', `toxiproxy=${own.url}`]);
+    await run.soaking(200);
+    process.kill(own.pid, 'SIGKILL');
+    const code = await within(realClock, 20_000, run.ended, 'still there');
+    expect({ code, left: await run.left(5000) }).toEqual({ code: 70, left: [] });
+    expect(run.result().trials[0]!.unknownBecause).toContain('proxy-lost');
+    await own.close();
+  });
+
+  it('that is interrupted cleans up', async () => {
+    const run = new LiveRun(file(long([])), undefined, args());
+    await run.soaking(300);
+    run.child.kill('SIGINT');
+    expect(await within(realClock, 20_000, run.ended, 'still there')).toBe(130);
+    await waitUntil(realClock, async () => (await stock.names()).length === 1, {
+      everyMs: 20,
+      limitMs: 1000,
+    });
+    await onlyTheStranger();
+  });
+});
+
+describe('a proxy that cannot be had is refused before anything starts', () => {
+  it.each([
+    ['no kind of proxy', 'squid', /--proxy: is "squid"; must be embedded, or toxiproxy=URL/],
+    ['a host that is not loopback', 'toxiproxy=http://10.0.0.1:8474', /an http URL on loopback/],
+    ['a URL that is none', 'toxiproxy=8474', /an http URL on loopback/],
+  ])('%s: 64', (_what, proxy, message) => {
+    const { status, stderr } = poolsoak(['run', file(story()), '--proxy', proxy]);
+    expect(stderr).toMatch(message);
+    expect(status).toBe(64);
+  });
+
+  it('in virtual time: 64, with the reason', () => {
+    const proxy = 'toxiproxy=http://127.0.0.1:8474';
+    const { status, stderr } = poolsoak(['run', file(story()), '--virtual', '--proxy', proxy]);
+    expect(stderr).toMatch(/--proxy toxiproxy cannot run with --virtual: a Toxiproxy is a real process/);
+    expect(status).toBe(64);
+  });
+
+  it('nobody there: 69, with how to get one, and nothing was made', () => {
+    const out = join(tempFolder(), 'out');
+    const { status, stderr } = poolsoak([
+      'run',
+      file(story()),
+      '--out',
+      out,
+      '--proxy',
+      'toxiproxy=http://127.0.0.1:1',
+    ]);
+    expect(stderr).toMatch(/^poolsoak: --proxy: no Toxiproxy at http:\/\/127\.0\.0\.1:1: .*; start one with/);
+    expect(stderr.split('\n')).toHaveLength(2);
+    expect(status).toBe(69);
+  });
+
+  it.each([
+    ['no Toxiproxy', '<html>', /no Toxiproxy/],
+    ['one that is too old', '2.1.4', /is 2\.1\.4, older than 2\.9/],
+  ])('%s: 69', async (_what, answer, message) => {
+    const server = createServer((_request, response) => void response.end(answer));
+    await new Promise<void>(done => server.listen(0, '127.0.0.1', done));
+    const { port } = server.address() as AddressInfo;
+    const run = new LiveRun(file(story()), undefined, ['--proxy', `toxiproxy=http://127.0.0.1:${port}`]);
+    expect(await run.ended).toBe(69);
+    expect(run.stderr).toMatch(message);
+    server.close();
+  });
+});
