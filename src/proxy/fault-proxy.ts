@@ -260,8 +260,7 @@ export class FaultProxy {
       void listener.reopen('upstream');
     }
     if (!this.#settings.mirror) return;
-    const door = { shut: () => listener.shut('upstream'), reopen: () => listener.reopen('upstream') };
-    this.#mirror = new Mirror(this.#settings.upstream, door, this.#clock);
+    this.#mirror = new Mirror(this.#settings.upstream, listener.doorFor('upstream'), this.#clock);
     void this.#mirror.suspect();
   }
 }

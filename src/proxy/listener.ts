@@ -2,6 +2,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { type Clock, waitUntil } from '../clock.ts';
 import { type Address, addressText } from './address.ts';
 import { ApiError } from './api-error.ts';
+import type { Listener } from './mirror.ts';
 import { socketOptions } from './sockets.ts';
 
 const reopenLimitMs = 30_000;
@@ -47,6 +48,11 @@ export class PortListener {
     this.#shutFor.add(reason);
     this.#server?.close();
     this.#server = null;
+  }
+
+  /** For somebody who knows one reason only. */
+  doorFor(reason: ShutReason): Listener {
+    return { shut: () => this.shut(reason), reopen: () => this.reopen(reason) };
   }
 
   /** The reason is gone. Somebody else may have been given the port in between: it is asked for again until a limit. */

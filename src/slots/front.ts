@@ -52,14 +52,14 @@ export async function openFront(
     void slot.open();
   };
   const listener = new PortListener({ host: '127.0.0.1', port }, clock, accept);
-  const mirror = new Mirror(upstream, listener, clock);
+  const mirror = new Mirror(upstream, listener.doorFor('upstream'), clock);
   await listener.open();
   const syncAll = () => Promise.all([...slots].map(slot => slot.sync()));
   return {
     async obey(command) {
       if (command.do === 'cut') {
         mirror.close();
-        listener.shut();
+        listener.shut('stopped');
         await Promise.all([...slots].map(slot => slot.destroy()));
       } else if (command.do === 'remove') {
         if (!watches.remove(command.name) && !toxics.delete(command.name)) throw new Error('toxic not found');
@@ -109,12 +109,16 @@ class Watches {
 
   #watch(slot: Slot, { name, attributes }: SlotToxic): void {
     const seen = {
+      acceptedMs: slot.acceptedMs,
+      get answeredBytes() {
+        return slot.answeredBytes;
+      },
       get lastActivityMs() {
         return slot.lastActivityMs;
       },
-      kill: (how: KillHow, giveUpMs: number) => void slot.kill(name, how, giveUpMs),
+      kill: (how: KillHow, giveUpMs = 0) => void slot.kill(name, how, giveUpMs),
     };
-    const tools = { clock: this.#clock, random: seeded('slots', slot.id) };
+    const tools = { clock: this.#clock, random: seeded('slots', slot.id), shared: { count: 0 } };
     this.#open.get(slot)!.set(name, idleTimeout.watch!(seen, attributes as IdleAttributes, tools));
   }
 }

@@ -44,13 +44,15 @@ const closeIsReset: SlotToxic = {
  */
 export class Slot {
   readonly id: number;
+  readonly acceptedMs: number;
   lastActivityMs: number;
+  /** What has come from the upstream. */
+  answeredBytes = 0;
   readonly #host: SlotHost;
   readonly #remote: Remote;
   readonly #client: Socket;
   readonly #clientPort: number;
   #far: Socket | null = null;
-  #answered = false;
   #state: 'opening' | 'open' | 'killing' | 'dropped' | 'closed' = 'opening';
   #stopGiveUp: (() => void) | null = null;
 
@@ -60,7 +62,8 @@ export class Slot {
     this.#remote = new Remote(host.api, `${host.prefix}${id}`);
     this.#client = client;
     this.#clientPort = client.remotePort ?? 0;
-    this.lastActivityMs = host.clock.nowMs();
+    this.acceptedMs = host.clock.nowMs();
+    this.lastActivityMs = this.acceptedMs;
     client.on('error', () => {}).on('close', () => this.#clientClosed());
   }
 
@@ -108,8 +111,8 @@ export class Slot {
     this.lastActivityMs = this.#host.clock.nowMs();
     this.#pass(this.#client, far);
     this.#pass(far, this.#client);
-    far.once('data', () => {
-      this.#answered = true;
+    far.on('data', chunk => {
+      this.answeredBytes += chunk.length;
     });
     this.#client.on('end', () => this.#state === 'open' && far.end());
     far.on('end', () => this.#farEnded());
@@ -152,7 +155,7 @@ export class Slot {
     if (this.#state !== 'open') return;
     if (!this.#client.readableEnded) this.#host.upstreamEnded();
     // Accepted and closed without a word: its upstream refuses.
-    if (this.#answered) this.#client.end();
+    if (this.answeredBytes > 0) this.#client.end();
     else reset(this.#client);
   }
 

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { getActiveResourcesInfo } from 'node:process';
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { toxics } from '../../src/proxy/installed-toxic.ts';
 import type { Attribute } from '../../src/proxy/toxics/toxic.ts';
 import { type Random, seeded } from '../../src/random.ts';
