@@ -43,6 +43,7 @@ function toxicBody(random: Random): object {
     { oldest: 3 },
     { newest: 2 },
     { idleFor: 5 },
+    { idleFor: 50_000 },
     { olderThan: 9 },
     { odd: 1 },
     7,
