@@ -55,6 +55,11 @@ function proxyMetrics(proxies: Proxies): Metric[] {
       'Connections accepted.',
       each(({ accepted }) => accepted),
     ),
+    metric(
+      'poolsoak_proxy_above_limit_total',
+      'Connections closed for want of room.',
+      each(({ over }) => over),
+    ),
     metric('poolsoak_proxy_kills_total', 'Connections ended by a toxic or by the API.', kills),
   ];
 }
