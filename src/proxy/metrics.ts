@@ -1,3 +1,4 @@
+import type { FaultProxy, ProxySettings } from './fault-proxy.ts';
 import type { Proxies } from './proxies.ts';
 
 /** What toxiproxy-server's flags of these names turn on. */
@@ -27,24 +28,25 @@ export function metricsOf(proxies: Proxies, wanted: MetricsWanted): (() => strin
       .join('');
 }
 
+interface Seen {
+  name: string;
+  settings: Readonly<ProxySettings>;
+  counts: ReturnType<FaultProxy['counts']>;
+}
+
 function proxyMetrics(proxies: Proxies): Metric[] {
-  const all = proxies.all().map(proxy => ({ name: proxy.name, ...proxy.settings, counts: proxy.counts() }));
-  const bytes = (what: 'received' | 'sent'): Sample[] =>
-    all.flatMap(({ name, listen, upstream, counts }) =>
-      (['upstream', 'downstream'] as const).map(direction => ({
-        labels: { direction, listener: listen, proxy: name, upstream },
-        value: counts[what][direction],
-      })),
-    );
-  const each = (of: (counts: (typeof all)[number]['counts']) => number): Sample[] =>
+  const all: Seen[] = proxies
+    .all()
+    .map(proxy => ({ name: proxy.name, settings: proxy.settings, counts: proxy.counts() }));
+  const each = (of: (counts: Seen['counts']) => number): Sample[] =>
     all.map(({ name, counts }) => ({ labels: { proxy: name }, value: of(counts) }));
   const kills = all.flatMap(({ name, counts }) =>
     Object.entries(counts.kills).map(([how, value]) => ({ labels: { how, proxy: name }, value })),
   );
   return [
     // Toxiproxy's own have no help text either.
-    metric('toxiproxy_proxy_received_bytes_total', '', bytes('received')),
-    metric('toxiproxy_proxy_sent_bytes_total', '', bytes('sent')),
+    metric('toxiproxy_proxy_received_bytes_total', '', bytesOf(all, 'received')),
+    metric('toxiproxy_proxy_sent_bytes_total', '', bytesOf(all, 'sent')),
     metric(
       'poolsoak_proxy_connections',
       'Connections there are now.',
@@ -63,6 +65,14 @@ function proxyMetrics(proxies: Proxies): Metric[] {
     metric('poolsoak_proxy_kills_total', 'Connections ended by a toxic or by the API.', kills),
   ];
 }
+
+const bytesOf = (all: Seen[], what: 'received' | 'sent'): Sample[] =>
+  all.flatMap(({ name, settings: { listen, upstream }, counts }) =>
+    (['upstream', 'downstream'] as const).map(direction => ({
+      labels: { direction, listener: listen, proxy: name, upstream },
+      value: counts[what][direction],
+    })),
+  );
 
 /** Under the names Prometheus' clients use; only what Node has at hand. */
 function runtimeMetrics(): Metric[] {
