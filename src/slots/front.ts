@@ -52,7 +52,7 @@ export async function openFront(
     void slot.open();
   };
   const listener = new PortListener({ host: '127.0.0.1', port }, clock, accept);
-  const mirror = new Mirror(upstream, listener.doorFor('upstream'), clock);
+  const mirror = new Mirror(upstream, listener.only('upstream'), clock);
   await listener.open();
   const syncAll = () => Promise.all([...slots].map(slot => slot.sync()));
   return {
