@@ -44,6 +44,9 @@ export const differences = {
   connections: 'The connections of a proxy can be listed and ended: /proxies/{proxy}/connections.',
   'own-toxics': 'Toxics that Toxiproxy does not have.',
   select: 'A toxic can be told which connections it may hit (`select`); Toxiproxy ignores the field.',
+  'exit-codes': 'Bad flags end with exit code 64, as of every command here; Go ends with 2.',
+  metrics:
+    'Bytes are counted as they pass, and connections and kills, too; Toxiproxy counts the bytes of a connection when it ends.',
 } satisfies Record<string, string>;
 
 export type DifferenceName = keyof typeof differences;

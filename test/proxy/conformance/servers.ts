@@ -21,7 +21,7 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
-const main = fileURLToPath(new URL('../../../dist/src/proxy/main.js', import.meta.url));
+const cli = fileURLToPath(new URL('../../../dist/src/cli.js', import.meta.url));
 export const toxiproxyVersion = '2.12.0';
 const real = process.env.POOLSOAK_TOXIPROXY ?? 'toxiproxy-server';
 
@@ -38,7 +38,7 @@ function whyAbsent(program: string): string | null {
 export const embedded: ServerKind = {
   name: 'embedded',
   program: process.execPath,
-  args: [main],
+  args: [cli, 'proxy'],
   absent: null,
 };
 export const toxiproxy: ServerKind = { name: 'toxiproxy', program: real, args: [], absent: whyAbsent(real) };
@@ -76,14 +76,16 @@ async function answers(child: ChildProcess, url: string): Promise<string | null>
   child.once('error', error => {
     said += error.message;
   });
-  const up = async () =>
-    said !== '' ||
-    (await fetch(`${url}/version`).then(
+  // Toxiproxy lives on without its API.
+  const failed = () => child.exitCode !== null || child.pid === undefined || said.includes('"level":"error"');
+  const answer = () =>
+    fetch(`${url}/version`).then(
       ({ ok }) => ok,
       () => false,
-    ));
+    );
+  const up = async () => failed() || (await answer());
   const waited = await waitUntil(realClock, up, { everyMs: 10, limitMs: startLimitMs });
-  return waited === 'met' && said === '' ? null : said || `no answer within ${startLimitMs} ms`;
+  return waited === 'met' && !failed() ? null : said || `no answer within ${startLimitMs} ms`;
 }
 
 async function end(child: ChildProcess): Promise<void> {
