@@ -135,6 +135,7 @@ export class Slot {
     };
     this.#client.on('data', sent).on('end', sent);
     if (this.#client.readableEnded) sent();
+    if (this.#far!.readableEnded) this.#far!.destroy();
     this.#client.resume();
   }
 

@@ -28,7 +28,7 @@ function unacknowledged(port: number): { bytes: number; retransmits: number } {
   const line = readFileSync('/proc/net/tcp', 'latin1')
     .split('\n')
     .map(each => each.trim().split(/\s+/))
-    .find(([, local]) => local === from);
+    .find(([, local, , state]) => local === from && state === '01');
   return { bytes: Number.parseInt(line?.[4] ?? '0', 16), retransmits: Number.parseInt(line?.[6] ?? '0', 16) };
 }
 
