@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
+import { list, speed, whole } from './argument.ts';
 import { realClock } from './clock.ts';
 import { loadConfig, overlay } from './config.ts';
 import { exitCodes, UsageError } from './failure.ts';
@@ -165,24 +166,6 @@ function pickReporters(text: string): Reporter[] {
   // result.json is what every later command reads.
   return [...new Set(['json', ...names])].map(name => reporters[name]!);
 }
-
-function whole(min: number, max: number): (text: string) => number {
-  return text => {
-    const value = Number(text);
-    if (!Number.isInteger(value) || value < min || value > max)
-      throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
-    return value;
-  };
-}
-
-function speed(text: string): number {
-  const value = Number(text);
-  if (!(value >= 1 && value <= 10_000))
-    throw new InvalidArgumentError('It must be a number from 1 to 10000.');
-  return value;
-}
-
-const list = (text: string): string[] => text.split(',').map(name => name.trim());
 
 function program(done: (code: number) => void): Command {
   const cli = new Command('poolsoak')

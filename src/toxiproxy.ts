@@ -24,6 +24,7 @@ export interface ToxiproxyApi {
 }
 
 const callLimitMs = 5_000;
+const brokenSocket = ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'];
 
 /** An answer that is no success. */
 export class ApiAnswer extends Error {
@@ -53,7 +54,12 @@ export function loopbackUrl(text: string): string | null {
 /** "http://127.0.0.1:8474" -> the API there. */
 export function toxiproxyAt(url: string): ToxiproxyApi {
   const at = (...parts: string[]) => `/${parts.map(encodeURIComponent).join('/')}`;
-  const ask = (method: string, path: string, body?: object) => call(url, method, path, body);
+  const ask = (method: string, path: string, body?: object) =>
+    call(url, method, path, body).catch(error => {
+      // A connection kept from before may be dead: whether the server is there a new one tells.
+      const again = method !== 'POST' && brokenSocket.includes((error as { code?: string }).code ?? '');
+      return again ? call(url, method, path, body) : Promise.reject(error);
+    });
   return {
     url,
     version: async () => versionIn(await ask('GET', '/version')),

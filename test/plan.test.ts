@@ -2,6 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { type PlanRequest, planTrial, planWarnings } from '../src/plan.ts';
 import { registries } from '../src/registries.ts';
 import { type ScenarioInput, validateScenario } from '../src/scenario.ts';
+import { lackOf as lackOf_ } from '../src/world/lacks.ts';
+import { ways } from '../src/world/ways.ts';
+import type { Need } from '../src/world/world.ts';
 import { story } from './fixtures/story.ts';
 
 const planned = (over: Partial<ScenarioInput> = {}, request: Partial<PlanRequest> = {}) => {
@@ -103,5 +106,54 @@ describe('a plan', () => {
     expect(plan.checks.map(({ id }) => id)).toEqual(
       expect.arrayContaining(['lost', 'unsaved', 'exhaustion']),
     );
+  });
+});
+
+describe('what faults need', () => {
+  const idle = (how: string) => ({ at: '1s', fault: { fault: 'idle-kill', settings: { after: '1s', how } } });
+  const packets = (which: string) => ({
+    at: '500ms',
+    until: '1s',
+    fault: { fault: 'packet-drop', settings: { which } },
+  });
+
+  it('is in the plan, by their settings', () => {
+    expect(planned().plan).toMatchObject({ needs: [], proxy: 'embedded' });
+    expect(planned({ faults: [idle('drop')] }).plan.needs).toEqual(['idle-kill']);
+    expect(planned({ faults: [idle('drop'), idle('rst')] }, { proxy: 'toxiproxy' }).plan).toMatchObject({
+      needs: ['idle-kill', 'idle-reset'],
+      proxy: 'toxiproxy',
+    });
+    expect(planned({}, { path: 'packet' }).plan.proxy).toBe('virtual');
+  });
+
+  it('and the world will not have, is a problem of the fault: what, why, and what to do instead', () => {
+    const lackOf = (need: string) =>
+      need === 'idle-reset' ? { why: 'cannot be done here: no RST', missing: false } : null;
+    expect(planned({ faults: [idle('fin'), idle('rst')] }, { lackOf }).problems).toEqual([
+      { path: 'faults[1]', message: 'idle-kill cannot be done here: no RST', missing: false },
+    ]);
+    const virtual = (need: Need) => lackOf_('virtual', need);
+    const [problem] = planned({ faults: [packets('all')] }, { lackOf: virtual }).problems;
+    expect(problem).toMatchObject({ path: 'faults[0]', missing: false });
+    expect(problem!.message).toMatch(
+      /^packet-drop cannot run with --virtual: the simulated network .*; run without --virtual; instead: idle-kill/,
+    );
+  });
+
+  it('every kind of world says of every need how it is met, or why not', () => {
+    for (const kind of ['embedded', 'toxiproxy', 'virtual'] as const)
+      for (const [need, way] of Object.entries(ways))
+        expect('no' in way[kind]).toBe(kind === 'virtual' && need === 'packet-loss');
+  });
+
+  it('packet-drop is an outage when all packets are lost, and then must end', () => {
+    const kinds = (which: string) =>
+      planned({ faults: [packets(which)] }).plan.faults.map(({ kind }) => kind);
+    expect([kinds('all'), kinds('existing')]).toEqual([['outage'], ['ambient']]);
+    const { until: _until, ...endless } = packets('all');
+    expect(validateScenario(story({ faults: [endless] }), registries).problems).toEqual([
+      { path: 'faults[0].until', message: 'is missing; packet-drop is an outage here: say when it ends' },
+    ]);
   });
 });

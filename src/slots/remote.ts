@@ -52,7 +52,8 @@ export class Remote {
 
   #inTurn<T>(work: () => Promise<T>): Promise<T | null> {
     const done = this.#turn.then(() => (this.#state === 'gone' ? null : work()));
-    this.#turn = done;
+    // One call that failed is told to its caller, and the next one is tried.
+    this.#turn = done.catch(() => {});
     return done;
   }
 }

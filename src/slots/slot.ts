@@ -44,15 +44,13 @@ const closeIsReset: SlotToxic = {
  */
 export class Slot {
   readonly id: number;
-  readonly acceptedMs: number;
   lastActivityMs: number;
-  /** What has come from the upstream. */
-  answeredBytes = 0;
   readonly #host: SlotHost;
   readonly #remote: Remote;
   readonly #client: Socket;
   readonly #clientPort: number;
   #far: Socket | null = null;
+  #answered = false;
   #state: 'opening' | 'open' | 'killing' | 'dropped' | 'closed' = 'opening';
   #stopGiveUp: (() => void) | null = null;
 
@@ -62,8 +60,7 @@ export class Slot {
     this.#remote = new Remote(host.api, `${host.prefix}${id}`);
     this.#client = client;
     this.#clientPort = client.remotePort ?? 0;
-    this.acceptedMs = host.clock.nowMs();
-    this.lastActivityMs = this.acceptedMs;
+    this.lastActivityMs = host.clock.nowMs();
     client.on('error', () => {}).on('close', () => this.#clientClosed());
   }
 
@@ -111,8 +108,8 @@ export class Slot {
     this.lastActivityMs = this.#host.clock.nowMs();
     this.#pass(this.#client, far);
     this.#pass(far, this.#client);
-    far.on('data', chunk => {
-      this.answeredBytes += chunk.length;
+    far.once('data', () => {
+      this.#answered = true;
     });
     this.#client.on('end', () => this.#state === 'open' && far.end());
     far.on('end', () => this.#farEnded());
@@ -138,6 +135,7 @@ export class Slot {
     };
     this.#client.on('data', sent).on('end', sent);
     if (this.#client.readableEnded) sent();
+    if (this.#far!.readableEnded) this.#far!.destroy();
     this.#client.resume();
   }
 
@@ -155,7 +153,7 @@ export class Slot {
     if (this.#state !== 'open') return;
     if (!this.#client.readableEnded) this.#host.upstreamEnded();
     // Accepted and closed without a word: its upstream refuses.
-    if (this.answeredBytes > 0) this.#client.end();
+    if (this.#answered) this.#client.end();
     else reset(this.#client);
   }
 

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
-import { readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { realClock } from '../../src/clock.ts';
@@ -110,5 +112,51 @@ describe('sweep', () => {
     const swept = await sweep({ tmpDir: tmp.path });
     expect(swept.left).toHaveLength(2);
     expect(readdirSync(runsFolder(tmp.path))).toEqual([`${cookie}.ndjson`]);
+  });
+
+  test('believes no journal that names what no run of ours makes', async () => {
+    const asked: string[] = [];
+    const server = createServer((request, response) => {
+      asked.push(`${request.method} ${request.url}`);
+      response.end('{"other": {}, "poolsoak-abc-else": {}}');
+    });
+    await new Promise<void>(done => server.listen(0, '127.0.0.1', done));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    plant([
+      run(),
+      { k: 'toxiproxy', url, prefix: '' },
+      { k: 'toxiproxy', url, prefix: 'poolsoak-' },
+      { k: 'toxiproxy', url: 'http://10.0.0.1:8474', prefix: 'poolsoak-abcdef012345-abcdef01-' },
+      { k: 'nft', table: 'filter' },
+      { k: 'nft', table: 'poolsoak_x; flush ruleset' },
+    ]);
+    expect(await sweep({ tmpDir: tmp.path })).toMatchObject({ runs: 1, others: 0, left: [] });
+    expect(asked).toEqual([]);
+    server.close();
+  });
+
+  test('keeps the journal while a Toxiproxy that has our proxies does not do as it is told', async () => {
+    let broken = true;
+    const removed: string[] = [];
+    const server = createServer((request, response) => {
+      if (request.method === 'DELETE') removed.push(request.url!);
+      response.statusCode = broken ? 500 : request.method === 'DELETE' ? 204 : 200;
+      const mine = removed.length === 0 ? '"poolsoak-abcdef012345-abcdef01-1": {}, ' : '';
+      response.end(broken || request.method === 'DELETE' ? '' : `{${mine}"other": {}}`);
+    });
+    await new Promise<void>(done => server.listen(0, '127.0.0.1', done));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const path = plant([run(), { k: 'toxiproxy', url, prefix: 'poolsoak-abcdef012345-abcdef01-' }]);
+    const { left } = await sweep({ tmpDir: tmp.path });
+    expect(left).toEqual([`proxies poolsoak-abcdef012345-abcdef01-* at ${url} (500)`]);
+    expect(existsSync(path)).toBe(true);
+    broken = false;
+    expect(await sweep({ tmpDir: tmp.path })).toMatchObject({ runs: 1, others: 1, left: [] });
+    expect(removed).toEqual(['/proxies/poolsoak-abcdef012345-abcdef01-1']);
+    // And when it is gone, so are its proxies.
+    server.close();
+    server.closeAllConnections();
+    plant([run(), { k: 'toxiproxy', url, prefix: 'poolsoak-abcdef012345-abcdef01-' }]);
+    expect(await sweep({ tmpDir: tmp.path })).toMatchObject({ runs: 1, others: 0, left: [] });
   });
 });

@@ -12,9 +12,9 @@ interface Ended {
   stderr: string;
 }
 
-function poolsoak(args: string[], cwd = tempFolder()): Promise<Ended> {
+function poolsoak(args: string[], cwd = tempFolder(), env = process.env): Promise<Ended> {
   return new Promise(done => {
-    const child = spawn(process.execPath, [cli, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [cli, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
     let [stdout, stderr] = ['', ''];
     child.stdout.on('data', text => {
       stdout += text;
@@ -41,6 +41,8 @@ export default defineScenario({
   candidates: { ${candidates} },
 });`;
 const good = "good: { pool: 'pg-pool', app: { onPoolError: 'listen', onClientError: 'listen' } }";
+const lost = (which: string): string =>
+  `faults: [{ at: '500ms', fault: { fault: 'packet-drop', settings: { which: '${which}' } } }],`;
 const none = "none: { pool: 'null-pool' }";
 const withSettings = (settings: string): string =>
   file(short(good).replace('appSlots: 20', `appSlots: 20, settings: { ${settings} }`));
@@ -175,6 +177,21 @@ describe('bad input: one message with what, where and what is allowed, before an
       /candidates\.a: is for mysql; this run's engine is postgres/,
     ],
     [
+      'a fault that virtual time cannot play',
+      ['run', file(short(good, lost('existing'))), '--virtual'],
+      /faults\[0\]: packet-drop cannot run with --virtual: .*; run without --virtual; instead: idle-kill/,
+    ],
+    [
+      'a proxy that is none',
+      ['run', '--proxy', 'squid'],
+      /--proxy: is "squid"; must be embedded, or toxiproxy=/,
+    ],
+    [
+      'a config whose proxy is none',
+      ['run', '--config', file("export default { defaults: { proxy: 'toxiproxy=http://10.0.0.1' } }")],
+      /defaults\.proxy: is "toxiproxy=http:\/\/10\.0\.0\.1"; must be embedded, or toxiproxy=URL/,
+    ],
+    [
       'a result folder that is none',
       ['report', tempFolder()],
       /no result folder of poolsoak: there is no run\.json/,
@@ -184,6 +201,17 @@ describe('bad input: one message with what, where and what is allowed, before an
     expect(stderr).toMatch(message);
     expect(stderr).not.toMatch(/\n\s+at /);
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
+  });
+
+  it('what a fault needs and this machine has not: 69, before anything starts', async () => {
+    const cwd = tempFolder();
+    const env = { ...process.env, PATH: cwd };
+    const ended = await poolsoak(['run', file(short(good, lost('existing'))), '--out', 'out'], cwd, env);
+    const needs = process.platform === 'linux' ? 'needs nft \\(the package nftables\\)' : 'needs Linux';
+    expect(ended.stderr).toMatch(
+      new RegExp(`faults\\[0\\]: packet-drop ${needs}.*; instead: idle-kill with how "drop"`),
+    );
+    expect({ code: ended.code, made: readdirSync(cwd) }).toEqual({ code: 69, made: [] });
   });
 
   it('a ledger with a bad line in the middle, by its number', async () => {
