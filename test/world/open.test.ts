@@ -168,7 +168,7 @@ test('settings of the scenario reach the server', slow, async () => {
   const it = await openTestWorld({
     settings: { idle_in_transaction_session_timeout: '1234', application_name: "it's" },
   });
-  expect(it.world.provides).toEqual(new Set(['stop-server', 'idle-kill', 'latency']));
+  expect(it.world.provides).toContain('stop-server');
   await it.close();
 });
 
