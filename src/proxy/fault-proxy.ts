@@ -3,12 +3,11 @@ import type { Clock } from '../clock.ts';
 import type { Random } from '../random.ts';
 import { type Address, addressText, parseAddress, resolveAddress } from './address.ts';
 import { ApiError, aboveLimit, connectionNotFound, toxicExists, toxicNotFound } from './api-error.ts';
+import { Door } from './door.ts';
 import type { Emit } from './events.ts';
 import type { Body } from './fields.ts';
 import { hits, type InstalledToxic, toxicChanged, toxicFrom, toxicJson } from './installed-toxic.ts';
 import { Link, type LinkHost } from './link.ts';
-import { PortListener } from './listener.ts';
-import { Mirror } from './mirror.ts';
 import { ranked } from './select.ts';
 import { reset } from './sockets.ts';
 import { Tally } from './tally.ts';
@@ -43,11 +42,9 @@ export class FaultProxy {
   readonly #tally = new Tally();
   readonly #host: LinkHost;
   #settings: ProxySettings;
-  #listener: PortListener | null = null;
-  #mirror: Mirror | null = null;
+  #door: Door | null = null;
   #toxics: InstalledToxic[] = [];
   #linkCount = 0;
-  #reopening: Promise<void> = Promise.resolve();
 
   /** It is not enabled before `start`, whatever the settings say. */
   constructor(name: string, settings: ProxySettings, { clock, random, emit }: Surroundings) {
@@ -66,7 +63,7 @@ export class FaultProxy {
         this.#tally.killed(how);
         emit({ ev: 'kill', proxy: name, toxic, link: link.id, clientPort: link.clientPort, at, how, idleMs });
       },
-      upstreamFailed: () => void this.#mirror?.suspect(),
+      upstreamFailed: () => this.#door?.suspect(),
       closed: link => {
         if (this.#links.delete(link.id)) this.#tally.ended(link);
       },
@@ -85,10 +82,8 @@ export class FaultProxy {
   async start(): Promise<void> {
     if (this.#settings.enabled) return;
     const address = await listenAddress(this.#settings.listen, 'listen tcp: ');
-    const listener = new PortListener(address, this.#clock, client => this.#accept(client));
-    await listener.open();
-    this.#listener = listener;
-    this.#settings = { ...this.#settings, enabled: true, listen: addressText(listener.address) };
+    this.#door = await Door.open(address, this.#clock, client => this.#accept(client));
+    this.#settings = { ...this.#settings, enabled: true, listen: addressText(this.#door.address) };
     this.#remirror();
     this.#redoor();
   }
@@ -96,10 +91,8 @@ export class FaultProxy {
   /** Ends every link, dropped ones too, with what they hold. */
   stop(): void {
     this.#settings = { ...this.#settings, enabled: false };
-    this.#mirror?.close();
-    this.#mirror = null;
-    this.#listener?.shut('stopped');
-    this.#listener = null;
+    this.#door?.close();
+    this.#door = null;
     for (const link of this.#links.values()) {
       link.destroy();
       this.#tally.ended(link);
@@ -185,8 +178,8 @@ export class FaultProxy {
   }
 
   /** Resolves when the listener is as the toxics want it. */
-  settled(): Promise<void> {
-    return this.#reopening;
+  async settled(): Promise<void> {
+    await this.#door?.settled();
   }
 
   /** The connections there are, oldest first. */
@@ -202,7 +195,13 @@ export class FaultProxy {
 
   /** What it has done, for the metrics. */
   counts() {
-    return { accepted: this.#linkCount, open: this.#links.size, ...this.#tally.with(this.#links.values()) };
+    const over = this.#door?.overCount ?? 0;
+    return {
+      accepted: this.#linkCount,
+      over,
+      open: this.#links.size,
+      ...this.#tally.with(this.#links.values()),
+    };
   }
 
   #accept(client: Socket): void {
@@ -241,28 +240,15 @@ export class FaultProxy {
     }
   }
 
-  /** The listener has no connection to draw for: connection 0 stands for it. */
+  /** There is no connection to draw for: connection 0 stands for the listener. */
   #redoor(): void {
     const nobody = { id: 0, clientPort: 0 };
-    const shut = this.#toxics.some(each => each.toxic.refuses && hits(this.#random, each, nobody));
-    if (shut) this.#listener?.shut('toxic');
-    else if (this.#listener) this.#reopening = this.#listener.reopen('toxic');
-    // Whoever waits for it hears of it; without anybody it must not end the process.
-    this.#reopening.catch(() => {});
+    this.#door?.refuse(this.#toxics.some(each => each.toxic.refuses && hits(this.#random, each, nobody)));
   }
 
   #remirror(): void {
-    const listener = this.#listener;
-    if (listener === null) return;
-    if (this.#mirror !== null) {
-      this.#mirror.close();
-      this.#mirror = null;
-      void listener.reopen('upstream');
-    }
-    if (!this.#settings.mirror) return;
-    const door = { shut: () => listener.shut('upstream'), reopen: () => listener.reopen('upstream') };
-    this.#mirror = new Mirror(this.#settings.upstream, door, this.#clock);
-    void this.#mirror.suspect();
+    const { mirror, upstream } = this.#settings;
+    this.#door?.mirror(mirror ? upstream : null);
   }
 }
 

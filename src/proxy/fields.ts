@@ -1,4 +1,7 @@
-/** Request bodies to values: absent or null is the default, unknown fields are ignored (both as in Toxiproxy). */
+/**
+ * Request bodies to values. As in Toxiproxy: absent or null is the default, unknown fields are ignored, and a field may be
+ * written in any case, its own first.
+ */
 import { badBody } from './api-error.ts';
 import type { Attribute, Attributes } from './toxics/toxic.ts';
 
@@ -14,9 +17,16 @@ export function objectOf(value: unknown, path = ''): Body {
   return value as Body;
 }
 
+/** What is there under this name, null if nothing is. */
+export function valueAt(body: Body, name: string): unknown {
+  if (Object.hasOwn(body, name)) return body[name] ?? null;
+  const other = Object.keys(body).find(key => key.toLowerCase() === name.toLowerCase());
+  return other === undefined ? null : (body[other] ?? null);
+}
+
 function read<T>(body: Body, name: string, kind: 'string' | 'boolean' | 'number', fallback: T): T {
-  const value = Object.hasOwn(body, name) ? body[name] : undefined;
-  if (value === undefined || value === null) return fallback;
+  const value = valueAt(body, name);
+  if (value === null) return fallback;
   if (typeof value !== kind) throw badBody(`${name}: expected ${kind}, got ${kindOf(value)}`);
   return value as T;
 }
@@ -40,10 +50,10 @@ export function attributesOf(
   shape: Record<string, Attribute>,
   before: Attributes = {},
 ): Attributes {
-  const given = objectOf(body.attributes, 'attributes');
+  const given = objectOf(valueAt(body, 'attributes'), 'attributes');
   return Object.fromEntries(
     Object.entries(shape).map(([name, attribute]) => {
-      const value = (Object.hasOwn(given, name) ? given[name] : null) ?? before[name] ?? attribute.default;
+      const value = valueAt(given, name) ?? before[name] ?? attribute.default;
       return [name, checked(`attributes.${name}`, value, attribute)];
     }),
   );

@@ -40,8 +40,8 @@ export class LinkToxics {
 
   /** `live`: the link was open before the toxic came or changed. */
   install(toxic: InstalledToxic, live: boolean): void {
-    const { openOnly, refuses } = toxic.toxic;
-    if (refuses || (openOnly && !live) || !hits(this.#link.random, toxic, this.#link)) return;
+    const { openOnly } = toxic.toxic;
+    if (isForNewOnly(toxic) || (openOnly && !live) || !hits(this.#link.random, toxic, this.#link)) return;
     if (this.fits(toxic)) this.#apply(toxic);
     else if (toxic.victims === null && !openOnly) this.#await(toxic);
   }
@@ -109,3 +109,6 @@ export class LinkToxics {
     this.#waits.delete(name);
   }
 }
+
+const isForNewOnly = ({ toxic: { stage, watch, refuses, turnAway, dialDelayMs } }: InstalledToxic): boolean =>
+  !stage && !watch && Boolean(refuses || turnAway || dialDelayMs);

@@ -86,7 +86,8 @@ export class Link {
         upstream: this.#lanes?.upstream.heldBytes ?? 0,
         downstream: this.#lanes?.downstream.heldBytes ?? 0,
       },
-      toxics: this.#killedBy === null ? (this.#toxics?.names ?? [...this.#delays.keys()]) : [this.#killedBy],
+      toxics:
+        this.#killedBy === null ? [...this.#delays.keys(), ...(this.#toxics?.names ?? [])] : [this.#killedBy],
     };
   }
 

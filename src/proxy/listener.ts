@@ -22,17 +22,25 @@ export class PortListener {
   readonly #accepted: (client: Socket) => void;
   #server: Server | null = null;
   readonly #shutFor = new Set<ShutReason>();
+  readonly #connectionsMax: number;
   /** With the real port once it was open. */
   address: Address;
+  /** Clients that were one too many. */
+  overCount = 0;
 
-  constructor(address: Address, clock: Clock, accepted: (client: Socket) => void) {
+  constructor(address: Address, clock: Clock, accepted: (client: Socket) => void, most = connectionsMax) {
     this.address = address;
+    this.#connectionsMax = most;
     this.#clock = clock;
     this.#accepted = accepted;
   }
 
   async open(): Promise<void> {
     const server = await listening(this.address, this.#accepted);
+    server.maxConnections = this.#connectionsMax;
+    server.on('drop', () => {
+      this.overCount += 1;
+    });
     // Shut, or opened by another call, in between.
     if (this.#shutFor.size > 0 || this.isOpen) return void server.close();
     this.#server = server;
@@ -70,7 +78,6 @@ export class PortListener {
 function listening(address: Address, accepted: (client: Socket) => void): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer(socketOptions, accepted);
-    server.maxConnections = connectionsMax;
     const refuse = (error: NodeJS.ErrnoException) => reject(listenError(address, error));
     server.once('error', refuse);
     server.listen({ ...address }, () => {

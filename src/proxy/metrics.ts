@@ -1,3 +1,4 @@
+import type { FaultProxy, ProxySettings } from './fault-proxy.ts';
 import type { Proxies } from './proxies.ts';
 
 /** What toxiproxy-server's flags of these names turn on. */
@@ -27,77 +28,72 @@ export function metricsOf(proxies: Proxies, wanted: MetricsWanted): (() => strin
       .join('');
 }
 
+interface Seen {
+  name: string;
+  settings: Readonly<ProxySettings>;
+  counts: ReturnType<FaultProxy['counts']>;
+}
+
 function proxyMetrics(proxies: Proxies): Metric[] {
-  const all = proxies.all().map(proxy => ({ name: proxy.name, ...proxy.settings, counts: proxy.counts() }));
-  const bytes = (what: 'received' | 'sent'): Sample[] =>
-    all.flatMap(({ name, listen, upstream, counts }) =>
-      (['upstream', 'downstream'] as const).map(direction => ({
-        labels: { direction, listener: listen, proxy: name, upstream },
-        value: counts[what][direction],
-      })),
-    );
-  const each = (of: (counts: (typeof all)[number]['counts']) => number): Sample[] =>
+  const all: Seen[] = proxies
+    .all()
+    .map(proxy => ({ name: proxy.name, settings: proxy.settings, counts: proxy.counts() }));
+  const each = (of: (counts: Seen['counts']) => number): Sample[] =>
     all.map(({ name, counts }) => ({ labels: { proxy: name }, value: of(counts) }));
   const kills = all.flatMap(({ name, counts }) =>
     Object.entries(counts.kills).map(([how, value]) => ({ labels: { how, proxy: name }, value })),
   );
   return [
     // Toxiproxy's own have no help text either.
-    { name: 'toxiproxy_proxy_received_bytes_total', type: 'counter', help: '', samples: bytes('received') },
-    { name: 'toxiproxy_proxy_sent_bytes_total', type: 'counter', help: '', samples: bytes('sent') },
-    {
-      name: 'poolsoak_proxy_connections',
-      type: 'gauge',
-      help: 'Connections there are now.',
-      samples: each(({ open }) => open),
-    },
-    {
-      name: 'poolsoak_proxy_accepted_total',
-      type: 'counter',
-      help: 'Connections accepted.',
-      samples: each(({ accepted }) => accepted),
-    },
-    {
-      name: 'poolsoak_proxy_kills_total',
-      type: 'counter',
-      help: 'Connections ended by a toxic or by the API.',
-      samples: kills,
-    },
+    metric('toxiproxy_proxy_received_bytes_total', '', bytesOf(all, 'received')),
+    metric('toxiproxy_proxy_sent_bytes_total', '', bytesOf(all, 'sent')),
+    metric(
+      'poolsoak_proxy_connections',
+      'Connections there are now.',
+      each(({ open }) => open),
+    ),
+    metric(
+      'poolsoak_proxy_accepted_total',
+      'Connections accepted.',
+      each(({ accepted }) => accepted),
+    ),
+    metric(
+      'poolsoak_proxy_above_limit_total',
+      'Connections closed for want of room.',
+      each(({ over }) => over),
+    ),
+    metric('poolsoak_proxy_kills_total', 'Connections ended by a toxic or by the API.', kills),
   ];
 }
 
-/** Under the names Prometheus' clients use; of the machine's clock only what Node has at hand. */
+const bytesOf = (all: Seen[], what: 'received' | 'sent'): Sample[] =>
+  all.flatMap(({ name, settings: { listen, upstream }, counts }) =>
+    (['upstream', 'downstream'] as const).map(direction => ({
+      labels: { direction, listener: listen, proxy: name, upstream },
+      value: counts[what][direction],
+    })),
+  );
+
+/** Under the names Prometheus' clients use; only what Node has at hand. */
 function runtimeMetrics(): Metric[] {
   const one = (value: number): Sample[] => [{ labels: {}, value }];
   const cpu = process.cpuUsage();
   const memory = process.memoryUsage();
   return [
-    {
-      name: 'process_cpu_seconds_total',
-      type: 'counter',
-      help: 'CPU time, user and system.',
-      samples: one((cpu.user + cpu.system) / 1e6),
-    },
-    {
-      name: 'process_resident_memory_bytes',
-      type: 'gauge',
-      help: 'Resident memory.',
-      samples: one(memory.rss),
-    },
-    {
-      name: 'process_uptime_seconds',
-      type: 'gauge',
-      help: 'Time since start.',
-      samples: one(process.uptime()),
-    },
-    {
-      name: 'nodejs_heap_size_used_bytes',
-      type: 'gauge',
-      help: 'Heap in use.',
-      samples: one(memory.heapUsed),
-    },
+    metric('process_cpu_seconds_total', 'CPU time, user and system.', one((cpu.user + cpu.system) / 1e6)),
+    metric('process_resident_memory_bytes', 'Resident memory.', one(memory.rss)),
+    metric('process_uptime_seconds', 'Time since start.', one(process.uptime())),
+    metric('nodejs_heap_size_used_bytes', 'Heap in use.', one(memory.heapUsed)),
   ];
 }
+
+/** Prometheus' rule for names: what only grows ends in _total. */
+const metric = (name: string, help: string, samples: Sample[]): Metric => ({
+  name,
+  type: name.endsWith('_total') ? 'counter' : 'gauge',
+  help,
+  samples,
+});
 
 function metricText({ name, type, help, samples }: Metric): string {
   const lines = samples.map(({ labels, value }) => {

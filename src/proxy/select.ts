@@ -1,5 +1,5 @@
 import { badBody } from './api-error.ts';
-import { type Body, integerOf, objectOf } from './fields.ts';
+import { type Body, integerOf, objectOf, valueAt } from './fields.ts';
 import { type Attribute, msMax, type SelectField, type Toxic, type WatchedLink } from './toxics/toxic.ts';
 
 /** Which connections a toxic may hit, beside its toxicity. All that is named must hold. */
@@ -17,8 +17,9 @@ const names = Object.keys(fields) as SelectField[];
 
 /** Absent or null: `before`. Unlike elsewhere an unknown field is an error: a typo would hit everybody. */
 export function selectOf(body: Body, { type, selectable = names }: Toxic, before: Select): Select {
-  if ((body.select ?? null) === null) return before;
-  const given = objectOf(body.select, 'select');
+  const sent = valueAt(body, 'select');
+  if (sent === null) return before;
+  const given = objectOf(sent, 'select');
   const chosen: { [field in SelectField]?: number } = {};
   for (const [name, value] of Object.entries(given)) {
     const known = names.find(field => field === name);

@@ -1,6 +1,6 @@
 import { ApiError, aboveLimit, badBody, missingField } from './api-error.ts';
 import { type ProxySettings, toxicsMax } from './fault-proxy.ts';
-import { type Body, flag, listOf, text } from './fields.ts';
+import { type Body, flag, listOf, text, valueAt } from './fields.ts';
 import { toxicFrom } from './installed-toxic.ts';
 
 /** A proxy as somebody asked for it. */
@@ -40,8 +40,9 @@ function memberOf(body: Body): Wanted {
   const wanted = wantedOf(body);
   if (wanted.name === '') throw missingField('name');
   if (wanted.settings.upstream === '') throw missingField('upstream');
-  if ((body.toxics ?? null) === null) return wanted;
-  const toxics = listOf(body.toxics, 'toxics');
+  const sent = valueAt(body, 'toxics');
+  if (sent === null) return wanted;
+  const toxics = listOf(sent, 'toxics');
   if (toxics.length > toxicsMax) throw aboveLimit('toxics of a proxy', toxicsMax, toxics.length);
   const names = toxics.map(toxic => toxicFrom(toxic).name);
   const twice = names.find((name, at) => names.indexOf(name) !== at);

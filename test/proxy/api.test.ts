@@ -82,6 +82,16 @@ describe('toxics', () => {
     expect((await call('GET', path)).status).toBe(404);
   });
 
+  test('fields in any case, as in Toxiproxy', async () => {
+    const { call } = await withA();
+    const added = await call('POST', '/proxies/a/toxics', {
+      Type: 'latency',
+      STREAM: 'upstream',
+      Attributes: { Latency: 3 },
+    });
+    expect(added.json()).toMatchObject({ name: 'latency_upstream', attributes: { latency: 3 } });
+  });
+
   test('idle_timeout by the stock client', async () => {
     const server = await proxyServer();
     const { add } = await server.proxy((await echo()).port);

@@ -1,4 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import type { Socket } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { realClock } from '../../src/clock.ts';
+import { PortListener } from '../../src/proxy/listener.ts';
 import { dial, linked, ManualClock, proxyServer, settled, tryDial, until, upstream } from './helpers.ts';
 
 async function setUp() {
@@ -139,7 +142,7 @@ describe('connect_delay', () => {
     expect(up.peers).toHaveLength(0);
     clock.advance(1);
     await until('the greeting', () => up.peers[0]?.text === 'hi');
-    expect(await connections()).toMatchObject([{ state: 'open' }]);
+    expect(await connections()).toMatchObject([{ state: 'open', toxics: ['slow'] }]);
   });
 
   test.each<[string, string, object | undefined]>([
@@ -219,4 +222,19 @@ describe('nth', () => {
     expect(kills()).toMatchObject([{ toxic: 'n', link: 2, how: 'fin' }]);
     await ask(one);
   });
+});
+
+test('one connection too many is closed, and counted; those there are live on', async () => {
+  const accepted: Socket[] = [];
+  const address = { host: '127.0.0.1', port: 0 };
+  const listener = new PortListener(address, realClock, client => void accepted.push(client), 2);
+  await listener.open();
+  onTestFinished(() => {
+    listener.shut('stopped');
+    for (const socket of accepted) socket.destroy();
+  });
+  const { port } = listener.address;
+  const peers = [await dial(port), await dial(port), await dial(port)];
+  await until('the third to be closed', () => peers[2]!.events.length > 0);
+  expect([listener.overCount, peers[0]!.events, peers[1]!.events, accepted.length]).toEqual([1, [], [], 2]);
 });
