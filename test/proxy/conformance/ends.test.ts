@@ -103,6 +103,18 @@ onBoth(play => {
       expect(took).toBeGreaterThan(1900 - earlyMs);
     });
 
+    play(`${stream}: a toxic added behind timeout`, async (stage, differs) => {
+      const link = await stage.live();
+      const took = await tookMs(async () => {
+        await stage.add('timeout', { timeout: 1000 }, { stream });
+        await settled(700);
+        await stage.add('noop', {}, { stream });
+        await closed(link.client, link.server);
+      });
+      expect(took).toBeGreaterThan(1000 - earlyMs);
+      expect(took > 1700 - earlyMs).toBe(differs('timeout-anew', true, false));
+    });
+
     play(`${stream}: timeout that leaves early closes all the same`, async stage => {
       const link = await stage.live();
       const toxic = await stage.add('timeout', { timeout: long }, { stream });
