@@ -25,11 +25,11 @@ const idleRows: Row[] = [
     (how): Row => ({
       name: `idle_timeout ${how}: told when it happens`,
       play: async ({ stage, session, told, server, tookAtLeast }) => {
-        await stage.add('idle_timeout', { timeout: holdMs, how });
         let it: Session | undefined;
         let heard: string[] = [];
         const long = await tookAtLeast(holdMs, async () => {
           it = await session();
+          await stage.add('idle_timeout', { timeout: holdMs, how });
           heard = await told(it);
         });
         return { long, told: heard, server: await server(it!, 'gone'), query: await it!.query(ping) };
@@ -54,11 +54,11 @@ const idleRows: Row[] = [
     name: 'idle_timeout spares what is used',
     play: async ({ stage, session }) => {
       const it = await session();
-      await stage.add('idle_timeout', { timeout: holdMs, how: 'rst' });
+      await stage.add('idle_timeout', { timeout: 800, how: 'rst' });
       const seen = new Set<string>();
       for (let n = 0; n < 12; n += 1) {
         seen.add(await it.query(ping));
-        await realClock.sleepMs(40);
+        await realClock.sleepMs(90);
       }
       return { seen: [...seen], events: it.events };
     },
@@ -80,10 +80,10 @@ const endRows: Row[] = endings.flatMap((how): Row[] => [
     name: `reset ${how} during a query: rejected at once, and the server runs it to its end`,
     play: async ({ stage, session, soon, server, db }) => {
       const it = await session();
-      const query = it.query(db.sql.sleep(1000));
+      const query = it.query(db.sql.sleep(1500));
       await server(it, 'active');
       await stage.add('reset', { how });
-      const seen = { query: await soon(query, 700), server: await db.serverSide(it.id) };
+      const seen = { query: await soon(query, 1200), server: await db.serverSide(it.id) };
       return { ...seen, later: await server(it, 'gone') };
     },
     expect: ({ lost, reset }) => ({ query: how === 'fin' ? lost : reset, server: 'active', later: 'gone' }),
@@ -100,15 +100,15 @@ const endRows: Row[] = endings.flatMap((how): Row[] => [
   {
     name: `lifetime ${how}: busy or not, that long after the dial`,
     play: async ({ stage, session, tookAtLeast, server }) => {
-      await stage.add('lifetime', { timeout: holdMs, how });
+      await stage.add('lifetime', { timeout: 1000, how });
       let it: Session | undefined;
       const seen: string[] = [];
-      const long = await tookAtLeast(holdMs, async () => {
+      const long = await tookAtLeast(1000, async () => {
         it = await session();
-        while (it.events.length === 0) {
+        do {
           seen.push(await it.query(ping));
           await realClock.sleepMs(20);
-        }
+        } while (seen.at(-1) === 'ok' && it.events.length === 0);
       });
       return { long, first: seen[0], server: await server(it!, 'gone') };
     },

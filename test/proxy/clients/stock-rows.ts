@@ -27,10 +27,10 @@ const otherRows: Row[] = [
     name: 'disabled during a query: rejected at once, and the server runs it to its end',
     play: async ({ stage, session, server, db, soon }) => {
       const it = await session();
-      const query = it.query(db.sql.sleep(1000));
+      const query = it.query(db.sql.sleep(1500));
       await server(it, 'active');
       await stage.change({ enabled: false });
-      const seen = { query: await soon(query, 700), server: await db.serverSide(it.id) };
+      const seen = { query: await soon(query, 1200), server: await db.serverSide(it.id) };
       return { ...seen, later: await server(it, 'gone') };
     },
     expect: ({ lost }) => ({ query: lost, server: 'active', later: 'gone' }),
@@ -50,8 +50,8 @@ const otherRows: Row[] = [
     play: async ({ stage, session, server, db, tookAtLeast }) => {
       const it = await session();
       let seen = '';
-      const long = await tookAtLeast(400, async () => {
-        const query = it.query(db.sql.sleep(400));
+      const long = await tookAtLeast(1000, async () => {
+        const query = it.query(db.sql.sleep(1000));
         await server(it, 'active');
         await stage.add('reset_peer', { timeout: 0 });
         seen = await query;
@@ -64,7 +64,7 @@ const otherRows: Row[] = [
     name: 'timeout 0 downstream during a query: hangs beyond its end; removed: lost',
     play: async ({ stage, session, server, db, soon }) => {
       const it = await session();
-      const query = it.query(db.sql.sleep(200));
+      const query = it.query(db.sql.sleep(1000));
       await server(it, 'active');
       const toxic = await stage.add('timeout', { timeout: 0 });
       const seen = { server: await server(it, 'idle'), query: await soon(query) };

@@ -1,4 +1,4 @@
-import { settled, streams } from '../conformance/stage.ts';
+import { delivered, settled, streams } from '../conformance/stage.ts';
 import { ping, type Row, toldOf } from './scene.ts';
 
 /** Node has a timer that is a few ms late at worst; what this is the limit of takes 10 times longer or for ever. */
@@ -102,12 +102,12 @@ export const streamRows: Row[] = streams.flatMap((stream): Row[] => [
       const [sent, quiet] = [await session(), await session()];
       const toxic = await stage.add('timeout', { timeout: 0 }, { stream });
       const query = sent.query(ping);
-      await settled();
+      await delivered();
       await toxic.update({ toxicity: 0 });
       const seen = { quiet: await quiet.query(ping), sent: await soon(query) };
       await toxic.remove();
-      await settled();
-      return { ...seen, after: await soon(query), later: await quiet.query(ping) };
+      await delivered();
+      return { ...seen, after: await soon(query, 500), later: await quiet.query(ping) };
     },
     expect: ({ lost, unusable, differs }) => ({
       quiet: 'ok',

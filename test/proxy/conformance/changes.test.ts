@@ -100,9 +100,10 @@ onBoth(play => {
         link.from(stream).socket.write(sent);
         await until('all', () => link.to(stream).received.length === times * sent.length);
       };
-      expect(await tookMs(() => send(1))).toBeGreaterThan(290);
+      // Toxiproxy starts the second one early by what the first was late.
+      expect(await tookMs(() => send(1))).toBeGreaterThan(250);
       await second.remove();
-      expect(await tookMs(() => send(2))).toBeGreaterThan(190);
+      expect(await tookMs(() => send(2))).toBeGreaterThan(150);
       await third.remove();
       expect(await tookMs(() => send(3))).toBeGreaterThan(100 - earlyMs);
       await first.remove();
@@ -113,13 +114,13 @@ onBoth(play => {
     play(`${stream}: latency behind bandwidth`, async (stage, differs) => {
       const link = await stage.live();
       await stage.add('bandwidth', { rate: 10 }, { stream });
-      await stage.add('latency', { latency: 600 }, { stream });
+      await stage.add('latency', { latency: 1000 }, { stream });
       const took = await tookMs(async () => {
-        link.from(stream).socket.write('x'.repeat(6000));
-        await until('all', () => link.to(stream).received.length === 6000);
+        link.from(stream).socket.write('x'.repeat(10_000));
+        await until('all', () => link.to(stream).received.length === 10_000);
       });
-      expect(took).toBeGreaterThan(600 - earlyMs);
-      expect(took > 1200 - 2 * earlyMs).toBe(differs('latency-adds', false, true));
+      expect(took).toBeGreaterThan(1000 - earlyMs);
+      expect(took > 2000 - 2 * earlyMs).toBe(differs('latency-adds', false, true));
     });
 
     play(`${stream}: a toxic on a dead connection is no error`, async stage => {

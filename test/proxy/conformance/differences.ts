@@ -12,7 +12,6 @@ export const differences = {
   'words-of-json': 'What is no JSON is described by Node. Status and prefix are the same.',
   'known-types': 'An unknown toxic type is answered with the known ones.',
   'one-json-value': 'A body is one JSON value; text behind it is refused, not ignored.',
-  'keys-as-written': 'Keys are compared as they are; Go ignores their case.',
   'whole-numbers': '1e2 and 1.0 are the whole numbers they are; Go refuses them for how they are written.',
   'toxicity-as-sent': 'Toxicity keeps the digits it was sent with; Go rounds it to 32 bits.',
   'longest-time': 'A time of more than 2^31-1 ms (24.8 days) is refused: a timer of Node would fire at once.',
@@ -47,6 +46,11 @@ export const differences = {
   'exit-codes': 'Bad flags end with exit code 64, as of every command here; Go ends with 2.',
   metrics:
     'Bytes are counted as they pass, and connections and kills, too; Toxiproxy counts the bytes of a connection when it ends.',
+  'negative-rate':
+    'bandwidth wants a rate of 0 or more; Toxiproxy takes a negative one and falls over the next byte.',
+  'timeout-anew':
+    'timeout starts its wait anew with bytes and with an update; in Toxiproxy a toxic added behind it does so, too.',
+  'bad-config': 'A config file that cannot be read ends the server; Toxiproxy goes on without its proxies.',
 } satisfies Record<string, string>;
 
 export type DifferenceName = keyof typeof differences;

@@ -35,7 +35,7 @@ describe.each(servers.map(kind => [titleOf(kind), kind] as const))('%s', (_title
     return server;
   }
   const config = (content: string): string => {
-    const path = join(folder, 'config.json');
+    const path = join(mkdtempSync(join(folder, '-')), 'config.json');
     writeFileSync(path, content);
     return path;
   };
@@ -61,6 +61,13 @@ describe.each(servers.map(kind => [titleOf(kind), kind] as const))('%s', (_title
       ['b', false],
     ]);
     expect(seen.a!.listen).toMatch(/^127\.0\.0\.1:[1-9]/);
+  });
+
+  test('-config: a file that is none', async () => {
+    const starting = start('-config', config('{'));
+    // difference: bad-config
+    if (ours) await expect(starting).rejects.toThrow(/-config .*config\.json: /);
+    else expect((await raw((await starting).url, 'GET', '/proxies')).body).toEqual({});
   });
 
   test('an unknown flag', async () => {

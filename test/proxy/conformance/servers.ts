@@ -77,7 +77,8 @@ async function answers(child: ChildProcess, url: string): Promise<string | null>
     said += error.message;
   });
   // Toxiproxy lives on without its API.
-  const failed = () => child.exitCode !== null || child.pid === undefined || said.includes('"level":"error"');
+  const failed = () =>
+    child.exitCode !== null || child.pid === undefined || said.includes('Server finished with error');
   const answer = () =>
     fetch(`${url}/version`).then(
       ({ ok }) => ok,

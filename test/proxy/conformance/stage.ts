@@ -138,3 +138,13 @@ export const closed = async (...peers: Peer[]): Promise<void> => {
       () => peer.events.length > 0,
     );
 };
+
+/** It hears the end, or as far as one can tell nothing at all. */
+export async function hearsEnd(peer: Peer, wanted: boolean): Promise<void> {
+  if (wanted) return peer.saw('end');
+  await settled();
+  if (peer.events.length > 0) throw new Error(`expected nothing, saw ${peer.events}`);
+}
+
+/** Long enough for a busy machine to have delivered what was sent, when nobody can tell that it was. */
+export const delivered = (): Promise<void> => settled(300);
