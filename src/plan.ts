@@ -4,7 +4,7 @@ import type { AppHabits, PoolAdapter } from './pools/pool.ts';
 import type { Problem } from './problems.ts';
 import { sha256 } from './random.ts';
 import { habitFloors, scaleCheck, scaleDurations, scaleSettings, speedProblems } from './scaling.ts';
-import type { Candidate, Registries, Scenario } from './scenario.ts';
+import { type Candidate, type Registries, runsOn, type Scenario } from './scenario.ts';
 
 /** A fault on the timeline, in ms of the trial's clock. */
 export interface PlannedFault {
@@ -151,7 +151,7 @@ export function planTrial(request: PlanRequest, registries: Registries): { plan:
       app: planHabits(candidate, scaled, patienceMs),
       max: adapter.max(settings),
       acquireTimeoutMs: adapter.acquireTimeoutMs(settings),
-      reaperMs: adapter.reaperMs ?? null,
+      reaperMs: adapter.reaperMs?.(settings) ?? null,
     },
     checks: planChecks(scenario, registries, speed),
     expect: scenario.expect[name] ?? null,
@@ -163,7 +163,7 @@ export function planTrial(request: PlanRequest, registries: Registries): { plan:
       ...engineProblems(path, candidate, adapter, engine),
       ...virtualProblems(path, adapter, virtual !== null),
       ...speedProblems(`${path}.settings`, adapter, candidate.settings, speed),
-      ...habitFloors(`${path}.app`, candidate, speed),
+      ...habitFloors(`${path}.app`, candidate, engine, speed),
     ],
   };
 }
@@ -177,11 +177,11 @@ function virtualProblems(path: string, { name, notVirtual }: PoolAdapter, virtua
 function engineProblems(
   path: string,
   candidate: Candidate,
-  { name, engines }: PoolAdapter,
+  adapter: PoolAdapter,
   engine: Plan['engine'],
 ): Problem[] {
-  const wanted = candidate.engine ?? engine;
-  if (wanted === engine && engines.includes(engine)) return [];
+  if (runsOn(engine, candidate, adapter)) return [];
+  const { name, engines } = adapter;
   const own = candidate.engine
     ? `is for ${candidate.engine}`
     : `has pool ${name}, which is for ${engines.join(', ')}`;
