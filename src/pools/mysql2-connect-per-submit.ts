@@ -44,7 +44,8 @@ export const mysql2ConnectPerSubmit: PoolAdapter = {
         }),
       gauges: () => ({ total: open.size, idle: 0, waiting: 0, max: null }),
       close: async () => {
-        await Promise.all([...open].map(end));
+        // A broken one may not be ended, only gone.
+        await Promise.allSettled([...open].map(end));
       },
     };
   },

@@ -86,6 +86,18 @@ export const ask = (connection: Connection, sql: string, values: unknown[], time
     });
   });
 
-/** Says goodbye to the server; behind a statement without an answer it waits. */
-export const end = (connection: { end(done: (error: Error | null) => void): void }): Promise<void> =>
-  new Promise((resolve, reject) => connection.end(error => (error ? reject(error) : resolve())));
+const goodbyes = new WeakMap<Connection, Promise<void>>();
+
+/** Says goodbye to the server, once; done when the socket is gone. Behind a statement without an answer it waits. */
+export function end(connection: Connection): Promise<void> {
+  const saying =
+    goodbyes.get(connection) ??
+    new Promise<void>((resolve, reject) => {
+      onClose(connection, resolve);
+      connection.end(error => {
+        if (error) reject(error);
+      });
+    });
+  goodbyes.set(connection, saying);
+  return saying;
+}
