@@ -1,9 +1,14 @@
 import type { Connection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { realClock } from '../../src/clock.ts';
+import { adapters, loadAdapter } from '../../src/pools/load.ts';
 import type { AppHabits, Pool } from '../../src/pools/pool.ts';
+import { type FromWorker, protocolVersion, type ReadyMessage } from '../../src/worker/protocol.ts';
+import { AppWorker } from '../../src/worker/worker.ts';
 import { noMariaDb } from '../fixtures/mariadb.ts';
 import { type AppMariaDb, openAppMariaDb } from '../fixtures/mariadb-app.ts';
-import { openPool, storedCopies, submit } from '../fixtures/mariadb-submits.ts';
+import { habits, openPool, storedCopies, submit } from '../fixtures/mariadb-submits.ts';
+import { eventually } from '../world/support.ts';
 
 const keyTable: Partial<AppHabits> = {
   retry: { max: 0, backoffMs: 0, on: 'any', idempotency: 'key-table', lockTimeoutMs: 1000 },
@@ -28,6 +33,34 @@ describe.skipIf(noMariaDb)(`a key table on MariaDB${noMariaDb ? ` (${noMariaDb})
     await other.query('BEGIN');
     await other.query(`INSERT INTO \`${db.tables.keys}\` VALUES ('t', 0, ?)`, [seq]);
   };
+
+  it('is written by a worker from its first word to its last', async () => {
+    const said: FromWorker[] = [];
+    const worker = new AppWorker({
+      clock: realClock,
+      channel: { send: message => void said.push(message), flush: () => {} },
+      adapter: loadAdapter,
+      vitals: () => ({ loopDelayP99Ms: null, rssBytes: null, cpuMs: null }),
+      beats: false,
+      exit: () => {},
+    });
+    const { endpoint, tables } = db;
+    const app = { ...habits, ...keyTable };
+    const settings = adapters['mysql2-pool']!.settings.parse({});
+    const who = { trial: 't', worker: 0, life: 1, pool: 'mysql2-pool', sampleMs: 1000 };
+    worker.hear({ k: 'open', v: protocolVersion, ...who, endpoint, tables, settings, app });
+    const heard = (k: string) => eventually(() => said.some(message => message.k === k), k);
+    await heard('ready');
+    worker.hear({ k: 'submit', id: 1, session: 1, seq: 100, rows: 2, valid: true });
+    await heard('settled');
+    worker.hear({ k: 'close', deadlineMs: 5000 });
+    await heard('closed');
+    const { versions } = said.find(({ k }) => k === 'ready') as ReadyMessage;
+    expect(versions).toMatchObject({ mysql2: expect.stringMatching(/^3\./) });
+    const attempt = { step: 'commit', commitSent: true, answered: true, tag: 'COMMIT', error: null };
+    expect(said.find(({ k }) => k === 'settled')).toMatchObject({ outcome: 'acked', attempts: [attempt] });
+    expect(await copies(100)).toEqual([1, 1]);
+  });
 
   it('stores a submit that comes again once, and acks it', async () => {
     expect((await submit(db, pool, 1, keyTable)).told).toBe('acked');

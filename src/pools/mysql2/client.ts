@@ -62,16 +62,16 @@ export function tracker({ conn: tell }: PoolHooks): (connection: Connection) => 
     const conn = last;
     ids.set(connection, conn);
     const stream = streamOf(connection);
-    let why: string | null = null;
+    let why: { why?: string } = {};
     tell({ conn, ev: 'opening' });
     // Heard before whoever waits for the connection, since it listens later.
     connection.once('connect', () =>
       tell({ conn, ev: 'open', localPort: stream.localPort ?? null, backend: connection.threadId }),
     );
-    stream.once('error', (error: NodeJS.ErrnoException) => {
-      why = error.code ?? null;
+    stream.once('error', ({ code }: NodeJS.ErrnoException) => {
+      why = code === undefined ? {} : { why: code };
     });
-    onClose(connection, () => tell({ conn, ev: 'close', why }));
+    onClose(connection, () => tell({ conn, ev: 'close', ...why }));
     return conn;
   };
 }
