@@ -188,10 +188,10 @@ describe.skipIf(noMariaDb)(`certainty on a real MariaDB${noMariaDb ? ` (${noMari
     });
 
     it.each([
-      ['lock_wait_timeout = 1', 1205, null],
-      ['max_statement_time = 0.3', 1969, null],
-      ['lock_wait_timeout = 60', 1317, 'KILL QUERY'],
-    ])('that waits for a backup and ends by %s, errno %i, is not certain', async (setting, errno, kill) => {
+      ['its lock_wait_timeout (1205)', 'lock_wait_timeout = 1', 1205, null],
+      ['its max_statement_time (1969)', 'max_statement_time = 0.3', 1969, null],
+      ['KILL QUERY (1317)', 'lock_wait_timeout = 60', 1317, 'KILL QUERY'],
+    ])('that waits for a backup and is ended by %s is not certain', async (_what, setting, errno, kill) => {
       const own = await openPool(db.endpoint);
       const meddle: Meddle = async (before, lease) => {
         if (before === 0) await lease.query(`SET SESSION ${setting}`);
@@ -209,13 +209,13 @@ describe.skipIf(noMariaDb)(`certainty on a real MariaDB${noMariaDb ? ` (${noMari
 
   describe('a write in autocommit', () => {
     it.each([
-      ['lock_wait_timeout = 1', 1205, null, 'failed'],
-      ['max_statement_time = 0.3', 1969, null, 'indeterminate'],
-      ['lock_wait_timeout = 60', 1317, 'KILL QUERY', 'indeterminate'],
-      ['lock_wait_timeout = 60', null, 'KILL', 'indeterminate'],
+      ['its lock_wait_timeout (1205)', 'lock_wait_timeout = 1', 1205, null, 'failed'],
+      ['its max_statement_time (1969)', 'max_statement_time = 0.3', 1969, null, 'indeterminate'],
+      ['KILL QUERY (1317)', 'lock_wait_timeout = 60', 1317, 'KILL QUERY', 'indeterminate'],
+      ['KILL, without an answer', 'lock_wait_timeout = 60', null, 'KILL', 'indeterminate'],
     ] as const)(
-      'that waits for a lock under %s and ends with errno %s (%s) is %s',
-      async (setting, errno, kill, judged) => {
+      'that waits for a lock and is ended by %s is stored never',
+      async (_what, setting, errno, kill, judged) => {
         const own = await openPool(db.endpoint);
         const meddle: Meddle = async (before, lease) => {
           if (before !== 0) return;
