@@ -1,4 +1,4 @@
-import type { Connection } from 'mysql2/promise';
+import mysql, { type Connection } from 'mysql2/promise';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Pool } from '../../src/pools/pool.ts';
 import { noMariaDb } from '../fixtures/mariadb.ts';
@@ -205,6 +205,38 @@ describe.skipIf(noMariaDb)(`certainty on a real MariaDB${noMariaDb ? ` (${noMari
       expect(done).toMatchObject({ told: 'indeterminate', judged: 'indeterminate' });
       await own.close();
     });
+  });
+
+  it('COMMIT ended by KILL QUERY may leave its transaction open, for the next BEGIN to commit', async ({
+    skip,
+  }) => {
+    const { engine: _engine, ...login } = db.endpoint;
+    const app = await mysql.createConnection(login);
+    const stored = () => db.admin(`SELECT 1 FROM \`${db.tables.keys}\` WHERE seq = ?`, [tries]);
+    let tries = 0;
+    let killing = true;
+    const killer = async () => {
+      const connection = await db.connect();
+      while (killing) await connection.query(`KILL QUERY ${app.threadId}`);
+      connection.destroy();
+    };
+    const errnoOf = async (sql: string) => ((await swallow(app.query(sql))) as { errno?: number }).errno;
+    const surely = async (sql: string): Promise<void> => {
+      while ((await errnoOf(sql)) === 1317);
+    };
+    const killers = [killer(), killer(), killer()];
+    do {
+      tries += 1;
+      if (tries > 5_000) skip('no KILL QUERY met a COMMIT');
+      await surely('BEGIN');
+      await surely(insertKey(tries));
+    } while ((await errnoOf('COMMIT')) !== 1317);
+    killing = false;
+    await Promise.all(killers);
+    expect(await stored()).toEqual([]);
+    await surely('BEGIN');
+    expect(await stored()).toHaveLength(1);
+    app.destroy();
   });
 
   describe('a write in autocommit', () => {
