@@ -5,7 +5,7 @@ import { realClock } from './clock.ts';
 import { loadConfig, overlay } from './config.ts';
 import { exitCodes, UsageError } from './failure.ts';
 import { sweep } from './guardian/sweep.ts';
-import { loadScenario, shippedScenarios } from './load.ts';
+import { chosen, loadScenario, shippedScenarios } from './load.ts';
 import type { Plan } from './plan.ts';
 import { showProgress } from './progress.ts';
 import { registries } from './registries.ts';
@@ -27,6 +27,7 @@ const reporters: Record<string, Reporter> = Object.fromEntries(
 interface RunOptions {
   config?: string;
   candidates?: string[];
+  engine: Plan['engine'];
   seed?: number;
   repeat?: number;
   speed?: number;
@@ -60,7 +61,7 @@ async function runCommand(given: string, options: RunOptions): Promise<number> {
         given,
         ...(options.config ? { config: options.config } : {}),
         registries: loaded.registries,
-        candidates: chosen(options.candidates, Object.keys(scenario.candidates)),
+        candidates: chosen(options, loaded, observe.warn),
         seeds: Array.from({ length: repeat }, (_, n) => seed + n),
         speed: options.speed ?? (virtual ? 1 : (config.defaults?.speed ?? scenario.speed)),
         virtual,
@@ -97,17 +98,6 @@ function onSignals(stop: AbortController, warn: (text: string) => void): () => n
       stop.abort('interrupted');
     });
   return () => code;
-}
-
-function chosen(given: string[] | undefined, known: string[]): string[] {
-  if (known.length === 0)
-    throw new UsageError('the scenario has no candidates; give some with --config FILE');
-  const unknown = (given ?? []).filter(name => !known.includes(name));
-  if (unknown.length > 0)
-    throw new UsageError(
-      `--candidates: no candidate "${unknown.join('", "')}"; there are ${known.join(', ')}`,
-    );
-  return given ? [...new Set(given)] : known;
 }
 
 function reportCommand(dir: string, { exitZero }: { exitZero?: boolean }): number {

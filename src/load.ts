@@ -3,8 +3,9 @@ import { basename, dirname, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { UsageError } from './failure.ts';
 import { isModulePath, loadAdapter } from './pools/load.ts';
+import type { Endpoint } from './pools/pool.ts';
 import type { Problem } from './problems.ts';
-import { type Registries, type Scenario, validateScenario } from './scenario.ts';
+import { type Registries, runsOn, type Scenario, validateScenario } from './scenario.ts';
 
 const shippedFolder = fileURLToPath(new URL('../scenarios/', import.meta.url));
 // Beside us, under whatever ending we run with ourselves.
@@ -89,6 +90,30 @@ export async function loadScenario(
   if (!scenario)
     throw new UsageError(problemText(overlay.path ? `${path} with ${overlay.path}` : path, problems));
   return { scenario, path, registries: all };
+}
+
+/** The names of the candidates to run: those given, or all that are for the engine. */
+export function chosen(
+  { candidates: given, engine }: { candidates?: string[]; engine: Endpoint['engine'] },
+  { scenario, registries: { pools } }: Loaded,
+  warn: (text: string) => void,
+): string[] {
+  const all = Object.entries(scenario.candidates);
+  const known = all.map(([name]) => name);
+  if (known.length === 0)
+    throw new UsageError('the scenario has no candidates; give some with --config FILE');
+  const unknown = (given ?? []).filter(name => !known.includes(name));
+  if (unknown.length > 0)
+    throw new UsageError(
+      `--candidates: no candidate "${unknown.join('", "')}"; there are ${known.join(', ')}`,
+    );
+  if (given) return [...new Set(given)];
+  const fit = all.filter(([, candidate]) => runsOn(engine, candidate, pools[candidate.pool]!));
+  const others = known.filter(name => !fit.some(([fits]) => fits === name));
+  // None is left: the plan says why, of each.
+  if (fit.length === 0) return known;
+  if (others.length > 0) warn(`not for ${engine}, so left out: ${others.join(', ')}`);
+  return fit.map(([name]) => name);
 }
 
 /** What a config file lays over a scenario. */

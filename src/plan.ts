@@ -5,7 +5,7 @@ import type { AppHabits, PoolAdapter } from './pools/pool.ts';
 import type { Problem } from './problems.ts';
 import { sha256 } from './random.ts';
 import { habitFloors, scaleCheck, scaleSettings, speedProblems } from './scaling.ts';
-import type { Candidate, Registries, Scenario } from './scenario.ts';
+import { type Candidate, type Registries, runsOn, type Scenario } from './scenario.ts';
 
 export type { PlannedFault };
 
@@ -152,7 +152,7 @@ export function planTrial(request: PlanRequest, registries: Registries): { plan:
       app: planHabits(candidate, scaled, patienceMs),
       max: adapter.max(settings),
       acquireTimeoutMs: adapter.acquireTimeoutMs(settings),
-      reaperMs: adapter.reaperMs ?? null,
+      reaperMs: adapter.reaperMs?.(settings) ?? null,
     },
     checks: planChecks(scenario, registries, speed),
     expect: scenario.expect[name] ?? null,
@@ -165,7 +165,7 @@ export function planTrial(request: PlanRequest, registries: Registries): { plan:
       ...uses.flatMap(use => needProblems(use, request.lackOf)),
       ...virtualProblems(path, adapter, virtual !== null),
       ...speedProblems(`${path}.settings`, adapter, candidate.settings, speed),
-      ...habitFloors(`${path}.app`, candidate, speed),
+      ...habitFloors(`${path}.app`, candidate, engine, speed),
     ],
   };
 }
@@ -179,11 +179,11 @@ function virtualProblems(path: string, { name, notVirtual }: PoolAdapter, virtua
 function engineProblems(
   path: string,
   candidate: Candidate,
-  { name, engines }: PoolAdapter,
+  adapter: PoolAdapter,
   engine: Plan['engine'],
 ): Problem[] {
-  const wanted = candidate.engine ?? engine;
-  if (wanted === engine && engines.includes(engine)) return [];
+  if (runsOn(engine, candidate, adapter)) return [];
+  const { name, engines } = adapter;
   const own = candidate.engine
     ? `is for ${candidate.engine}`
     : `has pool ${name}, which is for ${engines.join(', ')}`;

@@ -1,6 +1,6 @@
 import { durationMs } from './duration.ts';
 import { type Fault, isDuration } from './faults/fault.ts';
-import type { Knob, PoolAdapter } from './pools/pool.ts';
+import type { Endpoint, Knob, PoolAdapter } from './pools/pool.ts';
 import type { Problem } from './problems.ts';
 import type { Candidate, Registries } from './scenario.ts';
 
@@ -69,11 +69,24 @@ export function speedProblems(
 /** Timers of the server and of Node are a few ms off, so a shorter one would measure the timer. */
 const timerFloorMs = 20;
 
+/** MySQL and MariaDB count a lock timeout in whole seconds. */
+const lockFloorsMs = { postgres: timerFloorMs, mariadb: 1000, mysql: 1000 };
+
 /** The same for the habits that are timers. */
-export function habitFloors(path: string, { app }: Candidate, speed: number): Problem[] {
-  const timers = { statementTimeout: app.statementTimeout, 'retry.lockTimeout': app.retry?.lockTimeout };
-  return Object.entries(timers).flatMap(([habit, text]) =>
-    text ? underFloor(`${path}.${habit}`, text, durationMs(text), timerFloorMs, speed) : [],
+export function habitFloors(
+  path: string,
+  { app: { statementTimeout, retry } }: Candidate,
+  engine: Endpoint['engine'],
+  speed: number,
+): Problem[] {
+  // Nobody else waits for a lock by this habit.
+  const lockTimeout = retry?.idempotency === 'key-table' ? retry.lockTimeout : undefined;
+  const timers: [string, string | undefined, number][] = [
+    ['statementTimeout', statementTimeout, timerFloorMs],
+    ['retry.lockTimeout', lockTimeout, lockFloorsMs[engine]],
+  ];
+  return timers.flatMap(([habit, text, floorMs]) =>
+    text ? underFloor(`${path}.${habit}`, text, durationMs(text), floorMs, speed) : [],
   );
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { durationMs, durationRule, parseDuration } from './duration.ts';
 import { type Fault, kindOf, type Planned } from './faults/fault.ts';
-import type { PoolAdapter } from './pools/pool.ts';
+import type { Endpoint, PoolAdapter } from './pools/pool.ts';
 import { type Problem, problemsOf } from './problems.ts';
 
 /** What scenarios may name, by name. */
@@ -103,6 +103,13 @@ export type ScenarioInput = z.input<typeof schema>;
 export type Scenario = z.output<typeof schema>;
 export type CandidateInput = z.input<typeof candidate>;
 export type Candidate = z.output<typeof candidate>;
+
+/** Whether a candidate can run on an engine: by its own word and by its adapter's. */
+export const runsOn = (
+  engine: Endpoint['engine'],
+  candidate: Candidate,
+  { engines }: Pick<PoolAdapter, 'engines'>,
+): boolean => (candidate.engine ?? engine) === engine && engines.includes(engine);
 
 /** Types what a scenario file exports; it is validated, whole, when it is loaded. */
 export const defineScenario = (scenario: ScenarioInput): ScenarioInput => scenario;

@@ -83,7 +83,7 @@ const may: Record<string, string[]> = {
 
 /** Rooms of plug-ins: files beside each other import contract and helpers, never each other. */
 const plugins: Record<string, string[]> = {
-  pools: ['pool.ts', 'load.ts', 'index.ts', 'pg/'],
+  pools: ['pool.ts', 'load.ts', 'index.ts', 'pg/', 'mysql2/'],
   faults: ['fault.ts', 'index.ts'],
   checks: readdirSync(join(src, 'checks')).filter(file => isShared('checks', file)),
   reporters: ['reporter.ts', 'words.ts', 'index.ts'],

@@ -92,6 +92,44 @@ describe('a plan', () => {
     ]);
   });
 
+  it.each([
+    ['mariadb', 'key-table', ['good.app.retry.lockTimeout']],
+    ['mysql', 'key-table', ['good.app.retry.lockTimeout']],
+    ['mariadb', 'none', []],
+  ] as const)(
+    '%s counts lock timeouts in whole seconds, where there is one (%s)',
+    (engine, idempotency, paths) => {
+      const app = { retry: { max: 1, idempotency } };
+      const candidates = { good: { pool: 'mysql2-pool', app } };
+      const { problems } = planned({ candidates }, { speed: 10, engine });
+      expect(problems.map(({ path }) => path)).toEqual(paths.map(path => `candidates.${path}`));
+      for (const { message } of problems)
+        expect(message).toMatch(/5s is 500 ms real .* floor of 1000 ms; the largest speed that works is 5/);
+    },
+  );
+
+  it.each([
+    [{ pool: 'pg-pool' }, ['postgres']],
+    [{ pool: 'mysql2-pool' }, ['mariadb', 'mysql']],
+    [{ pool: 'mysql2-pool', engine: 'mysql' }, ['mysql']],
+    [{ pool: 'null-pool', engine: 'mariadb' }, ['mariadb']],
+  ] as const)('runs %j on %j, and says of the others that it cannot', (candidate, engines) => {
+    for (const engine of ['postgres', 'mariadb', 'mysql'] as const) {
+      const { problems } = planned({ candidates: { good: candidate } }, { engine });
+      const runs = (engines as readonly string[]).includes(engine);
+      expect([engine, problems.map(({ path }) => path)]).toEqual([engine, runs ? [] : ['candidates.good']]);
+    }
+  });
+
+  it('knows the step of a reaper that the settings turn on', () => {
+    const reaperMs = (settings: object) =>
+      planned(
+        { candidates: { good: { pool: 'mysql2-pool', settings: { ...settings } } } },
+        { engine: 'mysql' },
+      ).plan.candidateSpec.reaperMs;
+    expect([reaperMs({}), reaperMs({ maxIdle: 2 })]).toEqual([null, 1000]);
+  });
+
   it('warns of pools that are larger than the server, together', () => {
     expect(planWarnings(planned({ workers: 4 }).plan)).toEqual([
       'candidate good: 4 workers x max 10 = 40 connections, but the server has 20 slots for the app: it can run out of them',

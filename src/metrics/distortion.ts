@@ -55,11 +55,11 @@ function looping({ faults, vitals }: Tables): Distortion | null {
   return race('loop-delay', vitals.workerLoop.rawPercentileMs(0.99), limits);
 }
 
-/** Whatever a pool calls its idle timeout; a transaction's idle timeout is the server's. */
+/** Whatever a pool calls its idle timeout; a transaction's is the server's, and a number of idle ones is no time. */
 function reaping({ plan }: Tables): Distortion | null {
   const { reaperMs, settings } = plan.candidateSpec;
   const idle = Object.entries(settings).flatMap(([knob, value]) => {
-    const is = /idle/i.test(knob) && !/transaction/i.test(knob) && typeof value === 'number';
+    const is = /idle.?time/i.test(knob) && !/transaction/i.test(knob) && typeof value === 'number';
     return is ? [{ against: knob, againstMs: value }] : [];
   });
   return race('reaper', reaperMs, idle);

@@ -114,8 +114,8 @@ export interface PoolAdapter {
   max(settings: Record<string, unknown>): number | null;
   /** How long acquire waits before it gives up, real ms; null: for ever. */
   acquireTimeoutMs(settings: Record<string, unknown>): number | null;
-  /** Settings whose idle limit is kept by a reaper of this step, real ms: `--speed` cannot scale it. */
-  reaperMs?: number;
+  /** The step of the reaper that keeps the idle limit of such settings, real ms: `--speed` cannot scale it. null: none. */
+  reaperMs?(settings: Record<string, unknown>): number | null;
   versions(): Record<string, string>;
   /** Why it cannot run in virtual time, for people: sockets or timers that are not node's. Left out: it can. */
   notVirtual?: string;

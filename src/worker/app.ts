@@ -113,8 +113,16 @@ async function transact(app: App, lease: Lease, submit: SubmitMessage, attempt: 
   finish(app, attempt, tag === 'COMMIT' ? 'acked' : 'failed');
 }
 
+/** MySQL and MariaDB: the key is there. It ends the statement and not the transaction. */
+const duplicateEntry = 1062;
+
 async function alreadyDone(app: App, lease: Lease, { session, seq }: SubmitMessage): Promise<boolean> {
-  const { rowCount } = await lease.query(app.sql.insertKey, [app.trial, session, seq]);
+  const { rowCount } = await lease
+    .query(app.sql.insertKey, [app.trial, session, seq])
+    .catch((error: unknown) => {
+      if (errorFacts(error).errno === duplicateEntry) return { rowCount: 0 };
+      throw error;
+    });
   if (rowCount > 0) return false;
   await lease.rollback();
   return true;

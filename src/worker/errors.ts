@@ -17,15 +17,20 @@ export function errorFacts(error: unknown): ErrorFacts {
   const fromMysql = typeof sqlState === 'string' && typeof errno === 'number' && errno > 0;
   return {
     code: typeof code === 'string' && !fromPostgres ? code : null,
-    sqlState: fromPostgres ? (code as string) : fromMysql ? (sqlState as string) : null,
+    // Before a client has said what it speaks, MySQL refuses it (1040) without a SQLSTATE.
+    sqlState: fromPostgres ? (code as string) : (fromMysql && (sqlState as string)) || null,
     errno: fromMysql ? (errno as number) : null,
     message: text.slice(0, errorTextMax),
   };
 }
 
+/** MySQL and MariaDB: the server ends the session with such an answer. Shutdown, KILL, idle for too long. */
+const sessionEnds = new Set([1053, 1927, 4031]);
+
 /** The server refused the statement and the connection lives on: ROLLBACK makes it usable again. */
 export function connectionSurvives(error: unknown): boolean {
   const { severity } = (error ?? {}) as DriverError;
   if (severity !== undefined) return severity === 'ERROR';
-  return errorFacts(error).errno !== null && (error as { fatal?: boolean }).fatal !== true;
+  const { errno } = errorFacts(error);
+  return errno !== null && !sessionEnds.has(errno) && (error as { fatal?: boolean }).fatal !== true;
 }

@@ -55,6 +55,16 @@ describe('poolsoak run', () => {
     expect({ code, said: stdout.includes('no-ack') }).toEqual({ code: 2, said: true });
   });
 
+  it('takes the candidates that are for its engine, and says which are not', async () => {
+    const scenario = file(short(`${none}, other: { pool: 'mysql2-pool' }`));
+    const { code, stdout, stderr } = await poolsoak(['run', scenario]);
+    expect({ code, said: stderr.includes('not for postgres, so left out: other') }).toEqual({
+      code: 2,
+      said: true,
+    });
+    expect(stdout).toContain('--candidates none ');
+  });
+
   it('writes its files; report DIR gives them again, to the byte', async () => {
     const cwd = tempFolder();
     const ran = await poolsoak(['run', file(short(good)), '--out', 'out'], cwd);
@@ -192,6 +202,11 @@ describe('bad input: one message with what, where and what is allowed, before an
       /defaults\.proxy: is "toxiproxy=http:\/\/10\.0\.0\.1"; must be embedded, or toxiproxy=URL/,
     ],
     [
+      "a candidate named whose pool is another engine's",
+      ['run', file(short(`${none}, other: { pool: 'mysql2-pool' }`)), '--candidates', 'other'],
+      /candidates\.other: has pool mysql2-pool, which is for mariadb, mysql; this run's engine is postgres/,
+    ],
+    [
       'a result folder that is none',
       ['report', tempFolder()],
       /no result folder of poolsoak: there is no run\.json/,
@@ -241,7 +256,7 @@ describe('poolsoak list', () => {
   it('names what there is', async () => {
     const { code, stdout } = await poolsoak(['list']);
     expect(code).toBe(0);
-    for (const name of ['fgscan-shift', 'pg-pool', 'idle-kill', 'unsaved', 'text'])
+    for (const name of ['fgscan-shift', 'pg-pool', 'mysql2-pool', 'idle-kill', 'unsaved', 'text'])
       expect(stdout).toContain(name);
   });
 });

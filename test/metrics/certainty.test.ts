@@ -102,19 +102,46 @@ describe('when is a failure certain: MySQL and MariaDB', () => {
     ...answered('HY000'),
     error: error({ sqlState: 'HY000', errno: n }),
   });
-  it.each<[Engine, 'explicit' | 'autocommit', number, Told]>([
-    ['mysql', 'explicit', 1213, 'failed'],
-    ['mysql', 'explicit', 1290, 'failed'],
-    ['mysql', 'explicit', 3101, 'failed'],
-    ['mysql', 'explicit', 1205, 'indeterminate'],
-    ['mariadb', 'autocommit', 1205, 'failed'],
-    ['mariadb', 'autocommit', 1053, 'indeterminate'],
-    ['mariadb', 'autocommit', 1927, 'indeterminate'],
-    ['mysql', 'autocommit', 3819, 'rejected'],
-    ['mariadb', 'autocommit', 4025, 'rejected'],
-  ])('%s, %s: errno %i is %s', (engine, transaction, n, outcome) => {
-    const step = transaction === 'explicit' ? 'commit' : 'write';
-    expect(attemptOutcome(tried(0, { step, ...errno(n) }), engine, transaction)).toBe(outcome);
+  const both: Engine[] = ['mariadb', 'mysql'];
+  /** The rule's own lists, written again: an answer to COMMIT is doubted unless it is known to say no ... */
+  const certainAtCommit = [1213, 1290, 3101];
+  const doubtedAtCommit = [1020, 1030, 1053, 1105, 1180, 1205, 1317, 1927, 1969, 2013, 4031];
+  /** ... and one to a write in autocommit is believed unless it may come after the commit. */
+  const certainAlone = [1020, 1040, 1146, 1205, 1213, 1290, 1366, 1836];
+  const doubtedAlone = [1053, 1180, 1317, 1927, 1969, 4031];
+  const integrity = [1062, 1452, 3819, 4025];
+
+  it.each<[Attempt['step'], 'explicit' | 'autocommit', number[], Told]>([
+    ['commit', 'explicit', certainAtCommit, 'failed'],
+    ['commit', 'explicit', [...doubtedAtCommit, ...integrity], 'indeterminate'],
+    ['write', 'autocommit', certainAlone, 'failed'],
+    ['write', 'autocommit', doubtedAlone, 'indeterminate'],
+    ['write', 'autocommit', integrity, 'rejected'],
+    ['write', 'explicit', integrity, 'rejected'],
+    // COMMIT was never sent, so it is certain whatever was answered.
+    ['write', 'explicit', [...certainAlone, ...doubtedAlone, ...doubtedAtCommit], 'failed'],
+    ['begin', 'explicit', [...certainAlone, ...doubtedAtCommit], 'failed'],
+    ['acquire', 'explicit', [1040, 1203, 1226, 1045], 'failed'],
+  ])('%s answered, %s: %j is %s', (step, transaction, errnos, outcome) => {
+    const commitSent = step === 'commit' || transaction === 'autocommit';
+    for (const engine of both)
+      for (const n of errnos) {
+        const attempt = tried(0, { step, ...errno(n), commitSent, outcome: null });
+        expect([engine, n, attemptOutcome(attempt, engine, transaction)]).toEqual([engine, n, outcome]);
+      }
+  });
+
+  it.each<[Attempt['step'], 'explicit' | 'autocommit', boolean, Told]>([
+    ['commit', 'explicit', true, 'indeterminate'],
+    ['write', 'autocommit', true, 'indeterminate'],
+    ['write', 'autocommit', false, 'failed'],
+    ['write', 'explicit', false, 'failed'],
+    ['begin', 'explicit', false, 'failed'],
+    ['acquire', 'explicit', false, 'failed'],
+  ])('%s without an answer, %s, handed over %s: %s', (step, transaction, commitSent, outcome) => {
+    const lost = error({ code: 'PROTOCOL_CONNECTION_LOST' });
+    const attempt = tried(0, { ...died, error: lost, step, commitSent, outcome: null });
+    for (const engine of both) expect(attemptOutcome(attempt, engine, transaction)).toBe(outcome);
   });
 
   it('knows no tag ROLLBACK', () => {

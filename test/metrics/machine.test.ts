@@ -146,7 +146,7 @@ describe('distortion', () => {
   });
 
   it('a reaper’s step against idle timeouts', () => {
-    const settings = { idleTimeout: 4000, idleTransactionTimeout: 10, max: 5 };
+    const settings = { idleTimeout: 4000, idleTransactionTimeout: 10, max: 5, maxIdle: 2 };
     const hand = fast(candidate({ reaperMs: 1000, settings }));
     expect(distortionOf(hand)).toMatchObject([{ what: 'reaper', against: 'idleTimeout', share: 0.25 }]);
   });
