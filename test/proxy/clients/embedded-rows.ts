@@ -100,15 +100,16 @@ const endRows: Row[] = endings.flatMap((how): Row[] => [
   {
     name: `lifetime ${how}: busy or not, that long after the dial`,
     play: async ({ stage, session, tookAtLeast, server }) => {
-      await stage.add('lifetime', { timeout: 1000, how });
       let it: Session | undefined;
       const seen: string[] = [];
-      const long = await tookAtLeast(1000, async () => {
+      const long = await tookAtLeast(holdMs, async () => {
         it = await session();
-        do {
+        seen.push(await it.query(ping));
+        await stage.add('lifetime', { timeout: holdMs, how });
+        while (seen.at(-1) === 'ok' && it.events.length === 0) {
           seen.push(await it.query(ping));
           await realClock.sleepMs(20);
-        } while (seen.at(-1) === 'ok' && it.events.length === 0);
+        }
       });
       return { long, first: seen[0], server: await server(it!, 'gone') };
     },

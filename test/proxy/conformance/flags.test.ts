@@ -19,7 +19,7 @@ function run({ program, args }: ServerKind, ...flags: string[]): Promise<{ code:
 /** The flags both take, each with a server of its own. */
 describe.each(servers.map(kind => [titleOf(kind), kind] as const))('%s', (_title, kind) => {
   const ours = kind.name === 'embedded';
-  const test = it.skipIf(kind.absent);
+  const test = it.skipIf(kind.absent).concurrent;
   const open: RunningServer[] = [];
   let folder = '';
   beforeAll(() => {
