@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** The main job itself, alone on the machine: minutes, so it is no part of `npm test`. */
 export default defineConfig({
   test: {
-    include: ['test/soak/*.soak.ts', 'test/agreement/*.soak.ts'],
+    include: ['test/**/*.soak.ts'],
     testTimeout: 600_000,
     fileParallelism: false,
     reporters: ['default', './test/skipped-reporter.ts'],

@@ -65,7 +65,7 @@ async function runCommand(given: string, options: RunOptions): Promise<number> {
         seeds: Array.from({ length: repeat }, (_, n) => seed + n),
         speed: options.speed ?? (virtual ? 1 : (config.defaults?.speed ?? scenario.speed)),
         virtual,
-        proxy: proxyChoice(options.proxy ?? config.defaults?.proxy),
+        proxy: proxyChoice(options.proxy ?? (virtual ? undefined : config.defaults?.proxy)),
         out: options.out ?? null,
         reporters: options.reporters,
         argv: process.argv.slice(2),

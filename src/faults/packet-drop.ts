@@ -21,5 +21,5 @@ export const packetDrop = defineFault({
     'idle-kill with how "drop" forgets connections without it, though its packets are still acknowledged',
   disturbsProbe: true,
   lastsMs: () => null,
-  inject: (world, id, loss) => world.firewall.drop(id, loss),
+  inject: (world, _id, loss) => world.firewall.drop(loss),
 });

@@ -6,6 +6,7 @@ import { toxiproxyAt } from '../toxiproxy.ts';
 import { IdleLimits, idleType } from './idle.ts';
 import type { SlotsCommand, SlotsConfig, SlotsEvent, SlotToxic } from './protocol.ts';
 import { Slot, type SlotHost } from './slot.ts';
+import { Spares } from './spares.ts';
 
 /** One address in front of a stock Toxiproxy, behind which every connection has a proxy of its own. */
 export interface Front {
@@ -24,12 +25,10 @@ export async function openFront(
   const limits = new IdleLimits(clock);
   const upstream = `127.0.0.1:${upstreamPort}`;
   let count = 0;
+  const spares = new Spares({ clock, api: toxiproxyAt(url), prefix, upstream, rst, toxics });
   const host: SlotHost = {
     clock,
-    api: toxiproxyAt(url),
-    prefix,
-    upstream,
-    rst,
+    take: () => spares.take(),
     toxics,
     emit,
     opened: slot => limits.opened(slot),
@@ -46,14 +45,15 @@ export async function openFront(
   };
   const listener = new PortListener({ host: '127.0.0.1', port }, clock, accept);
   const mirror = new Mirror(upstream, listener.only('upstream'), clock);
+  await spares.fill();
   await listener.open();
-  const syncAll = () => Promise.all([...slots].map(slot => slot.sync()));
+  const syncAll = () => Promise.all([spares, ...slots].map(each => each.sync()));
   return {
     async obey(command) {
       if (command.do === 'cut') {
         mirror.close();
         listener.shut('stopped');
-        await Promise.all([...slots].map(slot => slot.destroy()));
+        await Promise.all([spares.close(), ...[...slots].map(slot => slot.destroy())]);
       } else if (command.do === 'remove') {
         if (!limits.remove(command.name) && !toxics.delete(command.name)) throw new Error('toxic not found');
         await syncAll();

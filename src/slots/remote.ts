@@ -14,13 +14,15 @@ export class Remote {
     this.#name = name;
   }
 
-  /** The port to dial; null when it was removed before it was made. */
-  create(host: string, upstream: string): Promise<number | null> {
-    return this.#inTurn(async () => {
+  /** The first call: the port to dial. */
+  async create(host: string, upstream: string): Promise<number> {
+    const made = await this.#inTurn(async () => {
       const port = await this.#api.createProxy({ name: this.#name, listen: `${host}:0`, upstream });
       this.#state = 'there';
       return port;
     });
+    if (made === null) throw new Error('removed before it was made');
+    return made;
   }
 
   add(toxic: SlotToxic, toxicity = 1): Promise<unknown> {

@@ -1,21 +1,17 @@
 import { connect, type Socket } from 'node:net';
 import { type Clock, round3 } from '../clock.ts';
 import { reset, socketOptions } from '../proxy/sockets.ts';
-import type { ToxiproxyApi } from '../toxiproxy.ts';
 import type { SlotsEvent, SlotToxic } from './protocol.ts';
-import { Remote } from './remote.ts';
+import type { Remote } from './remote.ts';
+import type { Spare } from './spares.ts';
 
 export type KillHow = 'drop' | 'fin' | 'rst';
 
 /** What all slots share. */
 export interface SlotHost {
   clock: Clock;
-  api: ToxiproxyApi;
-  prefix: string;
-  /** "127.0.0.1:5432" */
-  upstream: string;
-  /** Kills with RST are to be possible. */
-  rst: boolean;
+  /** A proxy for one connection. */
+  take(): Promise<Spare>;
   /** Those of the Toxiproxy, for every connection that is not dropped. */
   toxics: ReadonlyMap<string, SlotToxic>;
   emit(event: SlotsEvent): void;
@@ -28,14 +24,6 @@ export interface SlotHost {
 
 const host = '127.0.0.1';
 
-/** Toxiproxy sets SO_LINGER when a connection begins under such a toxic, also when it hits none: each close is a reset then. */
-const closeIsReset: SlotToxic = {
-  name: 'close-is-reset',
-  type: 'reset_peer',
-  stream: 'downstream',
-  attributes: { timeout: 0 },
-};
-
 /**
  * One client connection with a proxy of its own on the Toxiproxy, where a toxic is on all connections of a proxy:
  * opening > open > closed, or open > killing > dropped > closed.
@@ -46,9 +34,9 @@ export class Slot {
   readonly id: number;
   lastActivityMs: number;
   readonly #host: SlotHost;
-  readonly #remote: Remote;
   readonly #client: Socket;
   readonly #clientPort: number;
+  #remote: Remote | null = null;
   #far: Socket | null = null;
   #answered = false;
   #state: 'opening' | 'open' | 'killing' | 'dropped' | 'closed' = 'opening';
@@ -57,20 +45,17 @@ export class Slot {
   constructor(id: number, client: Socket, host: SlotHost) {
     this.id = id;
     this.#host = host;
-    this.#remote = new Remote(host.api, `${host.prefix}${id}`);
     this.#client = client;
     this.#clientPort = client.remotePort ?? 0;
     this.lastActivityMs = host.clock.nowMs();
     client.on('error', () => {}).on('close', () => this.#clientClosed());
   }
 
-  /** Makes the proxy, with all toxics there are, and dials it. Until then the client is not read. */
+  /** Takes a proxy and dials it. Until then the client is not read. */
   async open(): Promise<void> {
-    const { upstream, rst, toxics } = this.#host;
-    const port = await this.#remote.create(host, upstream);
-    if (rst) await this.#remote.add(closeIsReset, 0);
-    await this.#remote.sync(toxics);
-    if (port === null || this.#state !== 'opening') return this.#over();
+    const { remote, port } = await this.#host.take();
+    this.#remote = remote;
+    if (this.#state !== 'opening') return this.#over();
     const far = connect({ host, port, ...socketOptions });
     this.#far = far;
     far.on('error', () => {}).on('close', () => this.#farClosed());
@@ -79,7 +64,7 @@ export class Slot {
 
   /** A dropped connection keeps what it has. */
   async sync(): Promise<void> {
-    if (this.#state === 'opening' || this.#state === 'open') await this.#remote.sync(this.#host.toxics);
+    if (this.#state === 'opening' || this.#state === 'open') await this.#remote?.sync(this.#host.toxics);
   }
 
   /** `giveUpMs`, of drop: from the client's first unanswered byte to its RST. */
@@ -99,7 +84,7 @@ export class Slot {
   /** Closes everything at once, with what is held. */
   async destroy(): Promise<void> {
     this.#close();
-    await this.#remote.remove();
+    await this.#remote?.remove();
   }
 
   #opened(far: Socket): void {
@@ -127,7 +112,12 @@ export class Slot {
 
   async #drop(giveUpMs: number): Promise<void> {
     for (const stream of ['upstream', 'downstream'] as const)
-      await this.#remote.add({ name: `drop-${stream}`, type: 'timeout', stream, attributes: { timeout: 0 } });
+      await this.#remote!.add({
+        name: `drop-${stream}`,
+        type: 'timeout',
+        stream,
+        attributes: { timeout: 0 },
+      });
     if (this.#state !== 'killing') return;
     this.#state = 'dropped';
     const sent = () => {
@@ -140,7 +130,7 @@ export class Slot {
   }
 
   async #end(how: 'fin' | 'rst'): Promise<void> {
-    await this.#remote.remove();
+    await this.#remote!.remove();
     if (how === 'rst') reset(this.#client);
     else this.#client.destroySoon();
     this.#far!.destroy();
@@ -183,7 +173,8 @@ export class Slot {
   }
 
   #over(): void {
-    if (!this.#client.closed || this.#far?.closed === false) return;
+    // Without a proxy yet: `open` comes back here.
+    if (this.#remote === null || !this.#client.closed || this.#far?.closed === false) return;
     void this.#remote.remove().then(() => this.#host.closed(this));
   }
 }

@@ -98,7 +98,7 @@ export function openFirewall({ clock, guardian, port }: OpenFirewall): FirewallC
     count = 0;
   };
   return {
-    async drop(_name, loss) {
+    async drop(loss) {
       if (count === 0) guardian.addTable(table);
       count += 1;
       const { begin, refresh, end } = dropOf(table, count, port, loss);

@@ -47,7 +47,7 @@ export interface PacketLoss {
 /** The kernel's own firewall, on the proxy's port and nothing else. */
 export interface FirewallControl {
   /** Packets are lost from now on until what it resolves with is called. Rejects where the kernel does not let us. */
-  drop(name: string, loss: PacketLoss): Promise<() => Promise<void>>;
+  drop(loss: PacketLoss): Promise<() => Promise<void>>;
 }
 
 export interface SessionCounts {

@@ -168,7 +168,8 @@ test('settings of the scenario reach the server', slow, async () => {
   const it = await openTestWorld({
     settings: { idle_in_transaction_session_timeout: '1234', application_name: "it's" },
   });
-  expect(it.world.provides).toContain('stop-server');
+  const always = ['stop-server', 'latency', 'idle-kill', 'idle-reset'];
+  expect([...it.world.provides]).toEqual(expect.arrayContaining(always));
   await it.close();
 });
 

@@ -369,7 +369,7 @@ describe.each(servers)('%s', (_, open) => {
     const fatal = `FATAL | 57P01 | ${terminating} administrator command`;
     expect(await asleep).toBe(fatal);
     // The one with the lock may go first, and then the other's insert may still be answered.
-    expect([fatal, 'INSERT 0 1']).toContain(await locked);
+    expect([fatal, 'no error']).toContain(await locked);
     // pg gives the error to the query when there is one.
     expect((await seen(all)).slice(0, 3)).toEqual([told('error 57P01'), told('error 57P01'), untold]);
     expect(await server.sessions()).toMatchObject({ sessions: 0 });
