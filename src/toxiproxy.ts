@@ -1,4 +1,5 @@
-import { isIPv4 } from 'node:net';
+import { connect, isIPv4 } from 'node:net';
+import { Toxiproxy } from 'toxiproxy-node-client';
 
 /** A toxic as the API takes it. */
 export interface ToxicBody {
@@ -9,7 +10,7 @@ export interface ToxicBody {
   attributes: Record<string, unknown>;
 }
 
-/** What is used of Toxiproxy's HTTP API. Every call rejects after 5 s, with the server's own words where it has some. */
+/** What is used of Toxiproxy's HTTP API. Every call rejects after 5 s. */
 export interface ToxiproxyApi {
   url: string;
   version(): Promise<string>;
@@ -24,7 +25,6 @@ export interface ToxiproxyApi {
 }
 
 const callLimitMs = 5_000;
-const brokenSocket = ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'];
 
 /** An answer that is no success. */
 export class ApiAnswer extends Error {
@@ -51,34 +51,33 @@ export function loopbackUrl(text: string): string | null {
   return `http://${hostname}:${port === '' ? '80' : port}`;
 }
 
-/** "http://127.0.0.1:8474" -> the API there. */
+/** "http://127.0.0.1:8474" -> the API there, by the client that users have. */
 export function toxiproxyAt(url: string): ToxiproxyApi {
-  const at = (...parts: string[]) => `/${parts.map(encodeURIComponent).join('/')}`;
-  const ask = (method: string, path: string, body?: object) =>
-    call(url, method, path, body).catch(error => {
-      // A connection kept from before may be dead: whether the server is there a new one tells.
-      const again = method !== 'POST' && brokenSocket.includes((error as { code?: string }).code ?? '');
-      return again ? call(url, method, path, body) : Promise.reject(error);
-    });
+  const client = new Toxiproxy(url);
+  const http = client.getApi();
+  const at = (...parts: string[]) => [url, ...parts.map(encodeURIComponent)].join('/');
+  const once = <T>(ask: () => Promise<T>) => limited(url, ask);
+  /** A connection kept from before may be dead: whether the server is there a new one tells. */
+  const twice = <T>(ask: () => Promise<T>) =>
+    once(ask).catch(error => (error instanceof ApiAnswer ? Promise.reject(error) : once(ask)));
+  const remove = (...parts: string[]) => twice(() => http.delete(at(...parts)));
   return {
     url,
-    version: async () => versionIn(await ask('GET', '/version')),
-    names: async () => Object.keys(JSON.parse(await ask('GET', '/proxies')) as object),
+    version: async () => versionIn(await twice(() => client.getVersion())),
+    names: async () => Object.keys(await twice(() => client.getAll())),
     async createProxy(proxy) {
-      const made = JSON.parse(await ask('POST', '/proxies', { ...proxy, enabled: true })) as {
-        listen: string;
-      };
-      return Number(made.listen.split(':').at(-1));
+      const { listen } = await once(() => client.createProxy({ ...proxy, enabled: true }));
+      return Number(listen.split(':').at(-1));
     },
-    // POST and not PATCH, which is newer and does the same.
-    enable: async (proxy, enabled) => void (await ask('POST', at('proxies', proxy), { enabled })),
+    enable: async (proxy, enabled) => void (await once(() => http.post(at('proxies', proxy), { enabled }))),
     async removeProxy(proxy) {
-      await ask('DELETE', at('proxies', proxy)).catch(error => {
+      await remove('proxies', proxy).catch(error => {
         if (!(error instanceof ApiAnswer) || error.status !== 404) throw error;
       });
     },
-    addToxic: async (proxy, toxic) => void (await ask('POST', at('proxies', proxy, 'toxics'), toxic)),
-    removeToxic: async (proxy, toxic) => void (await ask('DELETE', at('proxies', proxy, 'toxics', toxic))),
+    addToxic: async (proxy, toxic) =>
+      void (await once(() => http.post(at('proxies', proxy, 'toxics'), toxic))),
+    removeToxic: (proxy, toxic) => remove('proxies', proxy, 'toxics', toxic),
   };
 }
 
@@ -91,29 +90,28 @@ function versionIn(text: string): string {
   }
 }
 
-async function call(url: string, method: string, path: string, body?: object): Promise<string> {
-  const sent = body ? { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } } : {};
-  const signal = AbortSignal.timeout(callLimitMs);
-  let status: number;
-  let text: string;
+/** The client has no limit of its own, and its errors name neither the place nor why there was no answer. */
+async function limited<T>(url: string, ask: () => Promise<T>): Promise<T> {
+  const late = new Promise<never>((_resolve, reject) => {
+    const noAnswer = () => reject(new Error(`no answer within ${callLimitMs} ms`));
+    AbortSignal.timeout(callLimitMs).addEventListener('abort', noAnswer);
+  });
   try {
-    const answer = await fetch(`${url}${path}`, { method, signal, redirect: 'error', ...sent });
-    status = answer.status;
-    text = await answer.text();
+    return await Promise.race([ask(), late]);
   } catch (error) {
-    // fetch says "fetch failed" and hides why in the cause.
-    const { cause, name, message } = error as Error & { cause?: Error & { code?: string } };
-    const why = name === 'TimeoutError' ? `no answer within ${callLimitMs} ms` : null;
-    throw Object.assign(new Error(why ?? cause?.message ?? message, { cause: error }), { code: cause?.code });
+    const { message } = error as Error;
+    const [, status] = /status code (\d+)$/.exec(message) ?? [];
+    if (status !== undefined) throw new ApiAnswer(Number(status), message);
+    throw message === 'fetch failed' ? await whyNot(url, error) : error;
   }
-  if (status >= 400) throw new ApiAnswer(status, `${status} ${errorIn(text)}`.trim());
-  return text;
 }
 
-function errorIn(text: string): string {
-  try {
-    return String((JSON.parse(text) as { error?: unknown }).error);
-  } catch {
-    return text.trim().slice(0, 200);
-  }
+/** What a connection to it says; the first error when it can be had by now. */
+function whyNot(url: string, first: unknown): Promise<unknown> {
+  const { hostname, port } = new URL(url);
+  const signal = AbortSignal.timeout(callLimitMs);
+  const socket = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80), signal });
+  return new Promise(resolve => {
+    socket.once('connect', () => resolve(first)).once('error', resolve);
+  }).finally(() => socket.destroy());
 }

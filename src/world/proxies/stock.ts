@@ -32,7 +32,8 @@ async function createProxy(api: ToxiproxyApi, name: string, upstreamPort: number
     try {
       return await api.createProxy({ name, listen, upstream: `${host}:${upstreamPort}` });
     } catch (error) {
-      const taken = error instanceof ApiAnswer && error.message.includes('address already in use');
+      // A port that is taken; the client does not pass on what the server said.
+      const taken = error instanceof ApiAnswer && error.status === 500;
       if (!taken || tries === portTries) throw error;
     }
   }
