@@ -53,19 +53,15 @@ onBoth(play => {
       for (const link of links) await link.to(stream).has('0123456789');
     });
 
-    play(`${stream}: bandwidth takes its time, in pieces`, async stage => {
+    play(`${stream}: bandwidth takes its time`, async stage => {
       const link = await stage.live();
       await stage.add('bandwidth', { rate: 100 }, { stream });
       const sent = randomBytes(50_000);
-      let half = 0;
       const took = await tookMs(async () => {
         link.from(stream).socket.write(sent);
         const receiver = link.to(stream);
-        await until('the first piece', () => receiver.received.length > 0);
-        half = receiver.received.length;
         await until('all', () => receiver.received.length === sent.length);
       });
-      expect(half).toBeLessThan(sent.length);
       expect(took).toBeGreaterThan(400);
       expect(link.to(stream).received.equals(sent)).toBe(true);
     });
