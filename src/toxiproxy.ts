@@ -101,7 +101,7 @@ async function limited<T>(url: string, ask: () => Promise<T>): Promise<T> {
   } catch (error) {
     const { message } = error as Error;
     const [, status] = /status code (\d+)$/.exec(message) ?? [];
-    if (status !== undefined) throw new ApiAnswer(Number(status), message);
+    if (status !== undefined) throw new ApiAnswer(Number(status), `it answered ${status}`);
     throw message === 'fetch failed' ? await whyNot(url, error) : error;
   }
 }

@@ -148,7 +148,7 @@ describe('sweep', () => {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const path = plant([run(), { k: 'toxiproxy', url, prefix: 'poolsoak-abcdef012345-abcdef01-' }]);
     const { left } = await sweep({ tmpDir: tmp.path });
-    expect(left).toEqual([`proxies poolsoak-abcdef012345-abcdef01-* at ${url} (500)`]);
+    expect(left).toEqual([`proxies poolsoak-abcdef012345-abcdef01-* at ${url} (it answered 500)`]);
     expect(existsSync(path)).toBe(true);
     broken = false;
     expect(await sweep({ tmpDir: tmp.path })).toMatchObject({ runs: 1, others: 1, left: [] });

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { toxics } from '../../src/proxy/installed-toxic.ts';
 import { routes } from '../../src/proxy/routes.ts';
 import type { Attribute } from '../../src/proxy/toxics/toxic.ts';
+import { differences } from './conformance/differences.ts';
 
 const page = readFileSync(new URL('../../docs/proxy.md', import.meta.url), 'utf8');
 
@@ -28,4 +29,8 @@ test.each(routes)('the page has /$path with its methods', ({ path, methods }) =>
     return shown?.replaceAll(/\{\w+\}/g, '*') === path;
   });
   for (const method of Object.keys(methods)) expect(row).toContain(method);
+});
+
+test.each(Object.entries(differences))('the page has the difference %s', (_name, reason) => {
+  expect(page).toContain(`\n- ${reason}\n`);
 });
