@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleepMs } from 'node:timers/promises';
 import pg from 'pg';
 import { superuser } from '../src/world/postgres.ts';
@@ -148,12 +150,12 @@ function idle(): Promise<boolean> {
 
 const chunk = Buffer.alloc(64 * 1024, 'x');
 
-/** As fast as it is taken. */
-async function pour(socket: Socket): Promise<void> {
-  for (let sent = 0; sent < streamBytes && !socket.destroyed; sent += chunk.length)
-    if (!socket.write(chunk)) await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
-  socket.end();
+function* stream(): Generator<Buffer> {
+  for (let sent = 0; sent < streamBytes; sent += chunk.length) yield chunk;
 }
+
+/** As fast as it is taken. */
+const pour = (socket: Socket): Promise<void> => pipeline(Readable.from(stream()), socket).catch(() => {});
 
 function slowReader(): Promise<boolean> {
   return behind(
