@@ -10,7 +10,10 @@ export interface ToxicBody {
   attributes: Record<string, unknown>;
 }
 
-/** What is used of Toxiproxy's HTTP API. Every call rejects after 5 s. */
+/**
+ * What is used of Toxiproxy's HTTP API. Every call rejects after 5 s; one on a connection that turned out dead is
+ * made once more, but for those that make something.
+ */
 export interface ToxiproxyApi {
   url: string;
   version(): Promise<string>;
@@ -25,6 +28,8 @@ export interface ToxiproxyApi {
 }
 
 const callLimitMs = 5_000;
+/** What the client says when a request went wrong on its way, whatever it was. */
+const noFetch = 'fetch failed';
 
 /** An answer that is no success. */
 export class ApiAnswer extends Error {
@@ -59,7 +64,7 @@ export function toxiproxyAt(url: string): ToxiproxyApi {
   const once = <T>(ask: () => Promise<T>) => limited(url, ask);
   /** A connection kept from before may be dead: whether the server is there a new one tells. */
   const twice = <T>(ask: () => Promise<T>) =>
-    once(ask).catch(error => (error instanceof ApiAnswer ? Promise.reject(error) : once(ask)));
+    once(ask).catch((error: Error) => (error.message === noFetch ? once(ask) : Promise.reject(error)));
   const remove = (...parts: string[]) => twice(() => http.delete(at(...parts)));
   return {
     url,
@@ -102,7 +107,7 @@ async function limited<T>(url: string, ask: () => Promise<T>): Promise<T> {
     const { message } = error as Error;
     const [, status] = /status code (\d+)$/.exec(message) ?? [];
     if (status !== undefined) throw new ApiAnswer(Number(status), `it answered ${status}`);
-    throw message === 'fetch failed' ? await whyNot(url, error) : error;
+    throw message === noFetch ? await whyNot(url, error) : error;
   }
 }
 

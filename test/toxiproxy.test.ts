@@ -1,5 +1,8 @@
-import { describe, expect, it } from 'vitest';
-import { loopbackUrl } from '../src/toxiproxy.ts';
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { loopbackUrl, type ToxiproxyApi, toxiproxyAt } from '../src/toxiproxy.ts';
 import { parseProxy } from '../src/world/proxies/proxy.ts';
 
 describe('a URL of this machine', () => {
@@ -39,4 +42,45 @@ it('a proxy as the command line names it', () => {
   });
   for (const text of ['', 'toxiproxy', 'toxiproxy=', 'embedded=1', 'Embedded'])
     expect(parseProxy(text)).toBeNull();
+});
+
+describe('a server that does not do as it is told', () => {
+  async function asked(answer: RequestListener): Promise<{ api: ToxiproxyApi; requests: string[] }> {
+    const requests: string[] = [];
+    const server = createServer((request, response) => {
+      requests.push(request.method!);
+      answer(request, response);
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    return { api: toxiproxyAt(`http://127.0.0.1:${(server.address() as AddressInfo).port}`), requests };
+  }
+  const proxy = { name: 'a', listen: '127.0.0.1:0', upstream: '127.0.0.1:1' };
+
+  it('an error of its own is told with its status, and asked for once', async () => {
+    const { api, requests } = await asked((_request, response) => response.writeHead(500).end());
+    await expect(api.names()).rejects.toMatchObject({ status: 500, message: 'it answered 500' });
+    expect(requests).toEqual(['GET']);
+  });
+
+  it('a connection that dies is tried again, unless something was to be made', async () => {
+    const { api, requests } = await asked(request => request.socket.destroy());
+    await expect(api.removeToxic('a', 'b')).rejects.toThrow('fetch failed');
+    expect(requests).toEqual(['DELETE', 'DELETE']);
+    await expect(api.createProxy(proxy)).rejects.toThrow('fetch failed');
+    expect(requests).toEqual(['DELETE', 'DELETE', 'POST']);
+  });
+
+  it('one that never answers is given up after 5 s, once', async () => {
+    const { api, requests } = await asked(() => {});
+    await expect(api.version()).rejects.toThrow('no answer within 5000 ms');
+    expect(requests).toEqual(['GET']);
+  });
+
+  it('nobody there: the reason is told', async () => {
+    await expect(toxiproxyAt('http://127.0.0.1:1').version()).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
 });

@@ -23,6 +23,9 @@ function planned(fault: Fault): Planned<Fault['settings']> {
   return Object.fromEntries(Object.entries(given).map(scale));
 }
 
+/** Whose settings have no duration: one that is forgotten would not scale with the speed. */
+const timeless = ['packet-drop'];
+
 describe.each(all)('%s, as a description', (name, fault) => {
   it('goes by its registered name, with an example that is valid', () => {
     expect(fault.name).toBe(name);
@@ -33,6 +36,7 @@ describe.each(all)('%s, as a description', (name, fault) => {
   it('refuses unknown settings, and durations without a unit', () => {
     expect(fault.settings.safeParse({ ...fault.example, colour: 'blue' }).success).toBe(false);
     const durations = durationsOf(fault);
+    expect(durations.length === 0).toBe(timeless.includes(name));
     for (const key of durations)
       expect(fault.settings.safeParse({ ...fault.example, [key]: '5' }).success).toBe(false);
   });
@@ -40,6 +44,7 @@ describe.each(all)('%s, as a description', (name, fault) => {
   it('says how long it lasts, or leaves it to the timeline', () => {
     const lasts = fault.lastsMs(planned(fault));
     expect(lasts === null || lasts > 0).toBe(true);
+    if (kindOf(fault, planned(fault)) === 'outage') expect(lasts).not.toBeNull();
   });
 });
 
