@@ -1,24 +1,11 @@
-import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { ScenarioInput } from '../../src/scenario.ts';
+import { poolsoak, scenarioFile } from '../fixtures/command.ts';
 import { LiveRun } from '../fixtures/live-run.ts';
 import { removeTempFolders, tempFolder } from '../fixtures/soak-it.ts';
 import { story } from '../fixtures/story.ts';
-
-const cli = resolve(import.meta.dirname, '../../dist/src/cli.js');
-
-function file(scenario: ScenarioInput): string {
-  const path = join(tempFolder(), 'mine.mjs');
-  writeFileSync(path, `export default ${JSON.stringify(scenario)};\n`);
-  return path;
-}
-
-const poolsoak = (args: string[]) =>
-  spawnSync(process.execPath, [cli, ...args], { cwd: tempFolder(), encoding: 'utf8' });
 
 afterAll(removeTempFolders);
 
@@ -28,14 +15,14 @@ describe('a proxy that cannot be had is refused before anything starts', () => {
     ['a host that is not loopback', 'toxiproxy=http://10.0.0.1:8474', /an http URL on loopback/],
     ['a URL that is none', 'toxiproxy=8474', /an http URL on loopback/],
   ])('%s: 64', (_what, proxy, message) => {
-    const { status, stderr } = poolsoak(['run', file(story()), '--proxy', proxy]);
+    const { status, stderr } = poolsoak(['run', scenarioFile(story()), '--proxy', proxy]);
     expect(stderr).toMatch(message);
     expect(status).toBe(64);
   });
 
   it('in virtual time: 64, with the reason', () => {
     const proxy = 'toxiproxy=http://127.0.0.1:8474';
-    const { status, stderr } = poolsoak(['run', file(story()), '--virtual', '--proxy', proxy]);
+    const { status, stderr } = poolsoak(['run', scenarioFile(story()), '--virtual', '--proxy', proxy]);
     expect(stderr).toMatch(/--proxy toxiproxy cannot run with --virtual: a Toxiproxy is a real process/);
     expect(status).toBe(64);
   });
@@ -44,7 +31,7 @@ describe('a proxy that cannot be had is refused before anything starts', () => {
     const out = join(tempFolder(), 'out');
     const { status, stderr } = poolsoak([
       'run',
-      file(story()),
+      scenarioFile(story()),
       '--out',
       out,
       '--proxy',
@@ -62,7 +49,10 @@ describe('a proxy that cannot be had is refused before anything starts', () => {
     const server = createServer((_request, response) => void response.end(answer));
     await new Promise<void>(done => server.listen(0, '127.0.0.1', done));
     const { port } = server.address() as AddressInfo;
-    const run = new LiveRun(file(story()), undefined, ['--proxy', `toxiproxy=http://127.0.0.1:${port}`]);
+    const run = new LiveRun(scenarioFile(story()), undefined, [
+      '--proxy',
+      `toxiproxy=http://127.0.0.1:${port}`,
+    ]);
     expect(await run.ended).toBe(69);
     expect(run.stderr).toMatch(message);
     server.close();

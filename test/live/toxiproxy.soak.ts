@@ -1,29 +1,19 @@
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { realClock, waitUntil, within } from '../../src/clock.ts';
 import type { ScenarioInput } from '../../src/scenario.ts';
+import { cli, poolsoak, scenarioFile } from '../fixtures/command.ts';
 import { LiveRun } from '../fixtures/live-run.ts';
 import { removeTempFolders, soakIt, tempFolder } from '../fixtures/soak-it.ts';
 import { story } from '../fixtures/story.ts';
 import { hasToxiproxy, type StockToxiproxy, startToxiproxy } from '../fixtures/toxiproxy.ts';
 
-const cli = resolve(import.meta.dirname, '../../dist/src/cli.js');
 const restart = { at: '1s', fault: { fault: 'restart-database', settings: { down: '1s' } } };
 const idle = (how: string) => ({
   at: '3s',
   fault: { fault: 'idle-kill', settings: { after: '400ms', how } },
 });
-
-function file(scenario: ScenarioInput): string {
-  const path = join(tempFolder(), 'mine.mjs');
-  writeFileSync(path, `export default ${JSON.stringify(scenario)};\n`);
-  return path;
-}
-
-const poolsoak = (args: string[]) =>
-  spawnSync(process.execPath, [cli, ...args], { cwd: tempFolder(), encoding: 'utf8' });
 
 const app = { release: 'with-error', onPoolError: 'listen', onClientError: 'listen' } as const;
 
@@ -84,7 +74,14 @@ describe.skipIf(!hasToxiproxy)('a run through a stock Toxiproxy', () => {
   it('says so in the report, in the replay line and in the ledger', async () => {
     const out = join(tempFolder(), 'out');
     const proxy = `toxiproxy=${stock.url}`;
-    const { stdout, status, stderr } = poolsoak(['run', file(story()), '--proxy', proxy, '--out', out]);
+    const { stdout, status, stderr } = poolsoak([
+      'run',
+      scenarioFile(story()),
+      '--proxy',
+      proxy,
+      '--out',
+      out,
+    ]);
     expect(status, stderr).toBe(0);
     expect(stdout).toMatch(new RegExp(`through Toxiproxy \\d.* at ${stock.url}`));
     expect(stdout).toContain(`--proxy ${proxy}`);
@@ -99,7 +96,7 @@ describe.skipIf(!hasToxiproxy)('a run through a stock Toxiproxy', () => {
     ['one proxy', []],
     ['a proxy per connection', [idle('rst')]],
   ])('that is killed leaves nothing on it, %s', async (_what, faults) => {
-    const run = new LiveRun(file(long(faults)), undefined, args());
+    const run = new LiveRun(scenarioFile(long(faults)), undefined, args());
     await run.soaking(300);
     expect((await stock.names()).length).toBeGreaterThan(1);
     run.child.kill('SIGKILL');
@@ -108,7 +105,7 @@ describe.skipIf(!hasToxiproxy)('a run through a stock Toxiproxy', () => {
   });
 
   it('whose guardian is killed too is swept by `poolsoak clean`', async () => {
-    const run = new LiveRun(file(long([idle('drop')])), undefined, args());
+    const run = new LiveRun(scenarioFile(long([idle('drop')])), undefined, args());
     await run.soaking(300);
     process.kill(run.pid(/^guardian/)!, 'SIGKILL');
     run.child.kill('SIGKILL');
@@ -125,7 +122,7 @@ describe.skipIf(!hasToxiproxy)('a run through a stock Toxiproxy', () => {
     ['a proxy per connection', [idle('drop')]],
   ])('that loses it is stopped: unknown, exit 70, %s', async (_what, faults) => {
     const own = await startToxiproxy();
-    const run = new LiveRun(file(long(faults)), undefined, ['--proxy', `toxiproxy=${own.url}`]);
+    const run = new LiveRun(scenarioFile(long(faults)), undefined, ['--proxy', `toxiproxy=${own.url}`]);
     await run.soaking(200);
     process.kill(own.pid, 'SIGKILL');
     const code = await within(realClock, 20_000, run.ended, 'still there');
@@ -135,7 +132,7 @@ describe.skipIf(!hasToxiproxy)('a run through a stock Toxiproxy', () => {
   });
 
   it('that is interrupted cleans up', async () => {
-    const run = new LiveRun(file(long([])), undefined, args());
+    const run = new LiveRun(scenarioFile(long([])), undefined, args());
     await run.soaking(300);
     run.child.kill('SIGINT');
     expect(await within(realClock, 20_000, run.ended, 'still there')).toBe(130);
